@@ -1,0 +1,10 @@
+# Uses ccache when it is installed; read at the first project() call (CMakePresets.json).
+find_program(NARU_CCACHE ccache)
+mark_as_advanced(NARU_CCACHE)
+if(NARU_CCACHE)
+  foreach(language IN ITEMS C CXX)
+    if(NOT DEFINED CMAKE_${language}_COMPILER_LAUNCHER)
+      set(CMAKE_${language}_COMPILER_LAUNCHER ${NARU_CCACHE})
+    endif()
+  endforeach()
+endif()
