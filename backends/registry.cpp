@@ -1,0 +1,55 @@
+// The registry: instantiates every backend that the build names in backends.def.
+#include "backends/registry.h"
+
+#include <charconv>
+
+#include "graph/fail.h"
+
+namespace naru {
+
+#define BACKEND(name) std::unique_ptr<Backend> make_##name##_backend();
+#include "backends.def"
+#undef BACKEND
+
+const std::vector<std::unique_ptr<Backend>>& backends() {
+  static const std::vector<std::unique_ptr<Backend>> all = [] {
+    std::vector<std::unique_ptr<Backend>> list;
+#define BACKEND(name) list.push_back(make_##name##_backend());
+#include "backends.def"
+#undef BACKEND
+    return list;
+  }();
+  return all;
+}
+
+std::unique_ptr<Device> open_device(std::string_view id, const DeviceOptions& options) {
+  const std::size_t colon = id.find(':');
+  const std::string_view name = id.substr(0, colon);
+  int index = 0;
+  if (colon != std::string_view::npos) {
+    const std::string_view digits = id.substr(colon + 1);
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), index);
+    if (error != std::errc{} || end != digits.data() + digits.size() || index < 0) {
+      fail(ErrorCode::InvalidArgument, "device '{}': got index '{}', expected a number", id, digits);
+    }
+  }
+  std::string known;
+  for (const auto& backend : backends()) {
+    if (backend->name() == name) {
+      const auto devices = backend->devices();
+      if (static_cast<std::size_t>(index) >= devices.size()) {
+        fail(ErrorCode::InvalidArgument, "device '{}': backend {} has {} devices", id, name,
+             devices.size());
+      }
+      const DeviceInfo& info = devices[static_cast<std::size_t>(index)];
+      if (!info.available) {
+        fail(ErrorCode::Unsupported, "device '{}': {}", id, info.unavailable_reason);
+      }
+      return backend->open(index, options);
+    }
+    known += (known.empty() ? "" : ", ") + backend->name();
+  }
+  fail(ErrorCode::InvalidArgument, "device '{}': no such backend, expected one of {}", id, known);
+}
+
+}  // namespace naru

@@ -1,0 +1,55 @@
+# How every room and program is built: warnings, sanitizers, include roots, the one shared library.
+
+# Flags that all our own targets share.
+add_library(naru_flags INTERFACE)
+target_compile_options(naru_flags INTERFACE -Wall -Wextra -Wshadow=local -Wno-missing-field-initializers)
+target_include_directories(naru_flags INTERFACE
+  $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}>
+  $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/graph/include>
+  $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/runtime/include>)
+if(NARU_SANITIZE)
+  add_compile_options(-fsanitize=${NARU_SANITIZE} -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${NARU_SANITIZE})
+endif()
+if(NARU_FUZZ)
+  add_compile_options(-fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=address,undefined)
+endif()
+
+set_property(GLOBAL PROPERTY NARU_ROOMS "")
+
+# naru_add_room(<name> <sources>...): an object library naru_<name> that becomes part of libnaru.
+function(naru_add_room name)
+  add_library(naru_${name} OBJECT ${ARGN})
+  target_link_libraries(naru_${name} PUBLIC naru_flags fmt::fmt)
+  set_property(GLOBAL APPEND PROPERTY NARU_ROOMS naru_${name})
+endfunction()
+
+# naru_link_library(): libnaru, the shared library of all rooms.
+function(naru_link_library)
+  get_property(rooms GLOBAL PROPERTY NARU_ROOMS)
+  add_library(naru SHARED)
+  add_library(naru::naru ALIAS naru)
+  set_target_properties(naru PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
+  target_link_libraries(naru PRIVATE ${rooms} Threads::Threads)
+  target_include_directories(naru PUBLIC
+    $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/graph/include>
+    $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/runtime/include>
+    $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+endfunction()
+
+# naru_add_program(<name> <sources>...): a program that may see inside the rooms.
+function(naru_add_program name)
+  add_executable(${name} ${ARGN})
+  target_link_libraries(${name} PRIVATE naru naru_flags fmt::fmt nlohmann_json::nlohmann_json)
+endfunction()
+
+# naru_add_test(<name> LABELS <labels>... SOURCES <sources>...): a GoogleTest program.
+function(naru_add_test name)
+  cmake_parse_arguments(arg "" "" "LABELS;SOURCES;LIBRARIES" ${ARGN})
+  naru_add_program(${name} ${arg_SOURCES})
+  target_link_libraries(${name} PRIVATE GTest::gtest_main ${arg_LIBRARIES})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  add_test(NAME ${name} COMMAND ${name})
+  set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}")
+endfunction()
