@@ -63,7 +63,7 @@ def product_text(generator: random.Random) -> list[tuple[str, float]]:
     body = [
         f"MODEL: {model}",
         f"S/N {letters(generator, 1)}{digits(generator, 9)}",
-        f"LOT No. {digits(generator, 6)}-{digits(generator, 2)}",
+        f"LOT {digits(generator, 6)}-{digits(generator, 2)}",
         f"MFG {year}.{month:02}.{day:02}",
         f"EXP {year + generator.randint(1, 4)}-{month:02}-{day:02}",
         pick(("AC 220V 60Hz", "DC 24V 2.5A", "INPUT 100-240V", "3.7V 5000mAh")),

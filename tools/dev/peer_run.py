@@ -48,7 +48,7 @@ class OnnxRuntimePeer:
     def __init__(self, model: pathlib.Path, threads: int, optimise: bool):
         import onnxruntime
 
-        onnxruntime.set_default_logger_severity(3)
+        onnxruntime.set_default_logger_severity(4)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -214,12 +214,24 @@ def parse_shape(text: str) -> tuple[str, tuple[int, ...]]:
     return name, tuple(int(d) for d in dims.split("x")) if dims else ()
 
 
+def parse_value(text: str) -> tuple[str, int | float]:
+    name, separator, number = text.rpartition("=")
+    try:
+        if separator:
+            return name, int(number) if re.fullmatch(r"-?\d+", number) else float(number)
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"expected NAME=NUMBER, got '{text}'")
+
+
 def run_program(arguments: argparse.Namespace) -> None:
     peer = open_peer(arguments.model, arguments.engine, arguments.threads, not arguments.no_optimise)
     if arguments.inputs:
         inputs = read_inputs(arguments.inputs, peer.inputs)
     else:
-        inputs = random_inputs(peer.inputs, arguments.seed, dict(arguments.shape))
+        fixed = {name: np.array(value) for name, value in arguments.value}
+        shapes = {**dict(arguments.shape), **{name: value.shape for name, value in fixed.items()}}
+        inputs = random_inputs(peer.inputs, arguments.seed, shapes) | fixed
     start = time.perf_counter()
     outputs = peer.run(inputs)
     milliseconds = (time.perf_counter() - start) * 1000
@@ -241,6 +253,7 @@ def main() -> int:
     parser.add_argument("--inputs", type=pathlib.Path, help="an .npz, or a folder with one .npy per input")
     parser.add_argument("--seed", type=int, default=0, help="fill inputs from this seed when --inputs is not given")
     parser.add_argument("--shape", type=parse_shape, action="append", default=[], metavar="NAME=1x3x640x640")
+    parser.add_argument("--value", type=parse_value, action="append", default=[], metavar="NAME=16000", help="a scalar")
     parser.add_argument("--engine", choices=sorted(ENGINES), default="onnxruntime")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--no-optimise", action="store_true", help="run the graph as it is written (ONNX Runtime)")
