@@ -188,14 +188,14 @@ def consumers(graph, name: str) -> Iterator[tuple[str, int]]:
                 yield node.op_type, position
 
 
-def random_weight(generator, shape: tuple[int, ...], operator: str, position: int):
+def random_weight(generator, shape: tuple[int, ...], operator: str, position: int, gain: float):
     """Values that keep activations near unit size, so that no layer saturates or dies."""
     import numpy as np
 
     if operator in ("Conv", "Gemm", "MatMul") and position == 1:
-        # He et al. 2015, equation 10; a Gemm weight here is [out, in], as transB is set.
+        # A Gemm weight here is [out, in], as transB is set.
         fan_in = max(1, int(np.prod(shape[1:])))
-        return generator.standard_normal(shape, dtype=np.float32) * np.float32(np.sqrt(2 / fan_in))
+        return generator.standard_normal(shape, dtype=np.float32) * np.float32(np.sqrt(gain / fan_in))
     if (operator, position) in (("BatchNormalization", 1), ("BatchNormalization", 4), ("Mul", 0), ("Mul", 1)):
         return generator.uniform(0.5, 1.5, shape).astype(np.float32)
     return generator.standard_normal(shape, dtype=np.float32) * np.float32(0.1)
@@ -210,10 +210,13 @@ def fill_weights(source: pathlib.Path, target: pathlib.Path) -> None:
     graph = model.graph
     shapes = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
     generator = np.random.default_rng(8)
+    # He et al. 2015, equation 10, keeps the size of a chain of layers with ReLU at a gain of 2; where
+    # blocks add to their input, less keeps the sum from growing from block to block.
+    gain = 0.5 if any(node.op_type == "Sum" for node in graph.node) else 2.0
     for node in [node for node in graph.node if node.op_type == "ConstantOfShape"]:
         shape = tuple(int(d) for d in shapes[node.input[0]])
         operator, position = next(consumers(graph, node.output[0]), ("", 0))
-        weight = random_weight(generator, shape, operator, position)
+        weight = random_weight(generator, shape, operator, position, gain)
         graph.initializer.append(onnx.numpy_helper.from_array(weight, node.output[0]))
         graph.node.remove(node)
     used = {name for node in graph.node for name in node.input}
