@@ -10,24 +10,6 @@
 namespace naru {
 namespace {
 
-/// The number behind the largest fresh symbol "?<n>" in `graph`.
-std::uint64_t largest_fresh_symbol(const Graph& graph) {
-  std::uint64_t largest = 0;
-  std::vector<std::string> names;
-  for (const Value& value : graph.values) {
-    if (!value.type.shape) continue;
-    for (const Dim& dim : *value.type.shape) {
-      if (!dim.is_known()) dim.collect_symbols(names);
-    }
-  }
-  for (const std::string& name : names) {
-    std::uint64_t number = 0;
-    if (name.starts_with('?')) std::from_chars(name.data() + 1, name.data() + name.size(), number);
-    largest = std::max(largest, number);
-  }
-  return largest;
-}
-
 /// A small integer constant as symbolic elements; nullopt for any other value.
 std::optional<SymValue> as_symbolic(const Tensor* value) {
   if (value == nullptr || !is_integer(value->dtype()) || value->rank() > 1) return std::nullopt;
@@ -232,8 +214,30 @@ void check_signature(const Node& node) {
   }
 }
 
+std::uint64_t last_fresh_symbol(const Graph& graph) {
+  std::uint64_t largest = 0;
+  std::vector<std::string> names;
+  for (const Value& value : graph.values) {
+    if (!value.type.shape) continue;
+    for (const Dim& dim : *value.type.shape) {
+      if (!dim.is_known()) dim.collect_symbols(names);
+    }
+  }
+  for (const std::string& name : names) {
+    std::uint64_t number = 0;
+    if (name.starts_with('?')) std::from_chars(name.data() + 1, name.data() + name.size(), number);
+    largest = std::max(largest, number);
+  }
+  for (const Node& node : graph.nodes) {
+    for_each_subgraph(node, [&](const std::string&, const Graph& sub) {
+      largest = std::max(largest, last_fresh_symbol(sub));
+    });
+  }
+  return largest;
+}
+
 SymbolicValues infer_types_with_values(Graph& graph) {
-  Session session{largest_fresh_symbol(graph), 0};
+  Session session{last_fresh_symbol(graph), 0};
   return infer_graph(graph, session);
 }
 
@@ -241,11 +245,13 @@ void infer_types(Graph& graph) { infer_types_with_values(graph); }
 
 std::vector<Type> infer_node(const Node& node, std::vector<Type> input_types,
                              std::span<const Tensor* const> values,
-                             std::span<const Type> capture_types) {
-  Session session;
+                             std::span<const Type> capture_types,
+                             std::uint64_t* last_fresh_symbol) {
+  Session session{last_fresh_symbol == nullptr ? 0 : *last_fresh_symbol, 0};
   ExactContext ctx(node, std::move(input_types), {capture_types.begin(), capture_types.end()},
                    values, session);
   node.op->infer(ctx);
+  if (last_fresh_symbol != nullptr) *last_fresh_symbol = session.fresh;
   return std::move(ctx.output_types());
 }
 

@@ -1,6 +1,7 @@
 // Type and shape inference over whole graphs, and the interpreter that evaluates them.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <span>
 #include <unordered_map>
@@ -18,10 +19,15 @@ void infer_types(Graph& graph);
 
 /// Infers one node's outputs from exact input types and, where known, input values
 /// (null entries for the unknown). Used when shapes are bound at run time.
-/// `values` has one entry per node input.
+/// `values` has one entry per node input. Fresh symbols are numbered after `*last_fresh_symbol`,
+/// which moves on; without it they may equal symbols of the input types.
 std::vector<Type> infer_node(const Node& node, std::vector<Type> input_types,
                              std::span<const Tensor* const> values,
-                             std::span<const Type> capture_types = {});
+                             std::span<const Type> capture_types = {},
+                             std::uint64_t* last_fresh_symbol = nullptr);
+
+/// The number n of the largest symbol "?n" that inference made up in `graph` and its sub-graphs.
+std::uint64_t last_fresh_symbol(const Graph& graph);
 
 /// Symbolic element values found during inference, by value id; used by shape folding.
 using SymbolicValues = std::unordered_map<ValueId, SymValue>;
