@@ -262,7 +262,8 @@ def check(files: dict[str, str]) -> list[Problem]:
         for pattern, why in banned:
             for match in pattern.finditer(code):
                 name = match.group().rstrip("( ")
-                problems.append(Problem(path, line_of(code, match.start()), "banned-name", f"'{name}' is not used: {why}"))
+                line = line_of(code, match.start())
+                problems.append(Problem(path, line, "banned-name", f"'{name}' is not used: {why}"))
     return problems
 
 
