@@ -60,6 +60,9 @@ void Dim::add_term(const std::vector<AtomPtr>& factors, std::int64_t coefficient
     return;
   }
   const std::string text = key(factors);
+  if (static_cast<std::int64_t>(text.size()) > kLimits.max_dim_term_bytes) {
+    fail(ErrorCode::InvalidModel, "dimension: a term takes over {} bytes of text", kLimits.max_dim_term_bytes);
+  }
   Term& term = terms_[text];
   term.factors = factors;
   term.coefficient = checked_add(term.coefficient, coefficient);
@@ -260,30 +263,33 @@ class DimParser {
   }
   Dim sum(int depth) {
     if (depth > kLimits.max_text_depth) error("less nesting");
-    Dim value = take('-') ? -term(depth) : term(depth);
+    Dim value = term(depth, take('-'));
     for (;;) {
-      if (take('+')) value = value + term(depth);
-      else if (take('-')) value = value - term(depth);
+      if (take('+')) value = value + term(depth, false);
+      else if (take('-')) value = value + term(depth, true);
       else return value;
     }
   }
-  Dim term(int depth) {
-    Dim value = factor(depth);
-    while (take('*')) value = value * factor(depth);
+  Dim term(int depth, bool negative) {
+    Dim value = factor(depth, negative);
+    while (take('*')) value = value * factor(depth, false);
     return value;
   }
-  Dim factor(int depth) {
+  /// The sign is taken along so that the smallest integer, which has no positive, can be read.
+  Dim factor(int depth, bool negative) {
+    const auto with_sign = [&](Dim value) { return negative ? -value : value; };
     skip();
     if (take('(')) {
       Dim value = sum(depth + 1);
       if (!take(')')) error("')'");
-      return value;
+      return with_sign(std::move(value));
     }
     const std::size_t start = at_;
     if (at_ < text_.size() && std::isdigit(static_cast<unsigned char>(text_[at_]))) {
       std::int64_t value = 0;
       while (at_ < text_.size() && std::isdigit(static_cast<unsigned char>(text_[at_]))) {
-        value = checked_add(checked_mul(value, 10), text_[at_++] - '0');
+        const std::int64_t digit = text_[at_++] - '0';
+        value = checked_add(checked_mul(value, 10), negative ? -digit : digit);
       }
       return value;
     }
@@ -291,13 +297,13 @@ class DimParser {
     while (at_ < text_.size() && in_name(text_[at_])) ++at_;
     if (at_ == start) error("a number, a symbol or '('");
     const std::string name(text_.substr(start, at_ - start));
-    if (name != "floordiv" && name != "max" && name != "min") return Dim::symbol(name);
+    if (name != "floordiv" && name != "max" && name != "min") return with_sign(Dim::symbol(name));
     if (!take('(')) error("'('");
     const Dim a = sum(depth + 1);
     if (!take(',')) error("','");
     const Dim b = sum(depth + 1);
     if (!take(')')) error("')'");
-    return name == "floordiv" ? floor_div(a, b) : name == "max" ? max(a, b) : min(a, b);
+    return with_sign(name == "floordiv" ? floor_div(a, b) : name == "max" ? max(a, b) : min(a, b));
   }
 
   std::string_view text_;

@@ -10,6 +10,7 @@ namespace naru {
 struct Limits {
   std::int64_t max_rank = 64;
   std::int64_t max_dim_terms = 64;  ///< terms of one symbolic dimension
+  std::int64_t max_dim_term_bytes = 4096;  ///< text of one term, which nested products multiply
   std::int64_t max_nodes = 10'000'000;
   std::int64_t max_values = 40'000'000;
   std::int64_t max_subgraph_depth = 32;
