@@ -83,6 +83,38 @@ bool Dim::is_symbol() const noexcept {
   return term.coefficient == 1 && term.factors.size() == 1 && term.factors[0]->kind == 's';
 }
 
+std::optional<std::int64_t> Dim::lower_bound(const Atom& atom) {
+  if (atom.kind == 's') return 0;
+  const std::optional<std::int64_t> a = atom.a.lower_bound();
+  const std::optional<std::int64_t> b = atom.b.lower_bound();
+  switch (atom.kind) {
+    case 'M': return a && b ? std::max(*a, *b) : a ? a : b;
+    case 'm': return a && b ? std::optional(std::min(*a, *b)) : std::nullopt;
+    default:
+      // A divisor with symbols may be large: only the sign of the quotient is known then.
+      if (!a || !b || *b < 0) return std::nullopt;
+      if (atom.b.is_known()) return floor_div_i64(*a, *b);
+      return *a >= 0 ? std::optional<std::int64_t>(0) : std::nullopt;
+  }
+}
+
+std::optional<std::int64_t> Dim::lower_bound() const {
+  std::int64_t bound = constant_;
+  for (const auto& [name, term] : terms_) {
+    if (term.coefficient < 0) return std::nullopt;
+    std::int64_t product = term.coefficient;
+    for (const AtomPtr& atom : term.factors) {
+      const std::optional<std::int64_t> factor = lower_bound(*atom);
+      if (!factor) return std::nullopt;
+      // A negative bound of a factor says nothing once another factor may be large.
+      if (*factor < 0 && term.factors.size() > 1) return std::nullopt;
+      if (__builtin_mul_overflow(product, *factor, &product)) return std::nullopt;
+    }
+    if (__builtin_add_overflow(bound, product, &bound)) return std::nullopt;
+  }
+  return bound;
+}
+
 std::string Dim::to_string() const {
   std::string text;
   for (const auto& [name, term] : terms_) {

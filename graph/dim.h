@@ -33,6 +33,9 @@ class Dim {
   std::int64_t value() const;
   /// True when the expression is one bare symbol.
   bool is_symbol() const noexcept;
+  /// A number that the expression never falls below, since symbols are >= 0; nullopt when the terms
+  /// do not show one.
+  std::optional<std::int64_t> lower_bound() const;
   /// The name, when is_symbol(); the text form otherwise.
   std::string to_string() const;
   /// Parses the text form: integers, symbols, + - *, floordiv(a,b), max(a,b), min(a,b), parentheses.
@@ -66,6 +69,7 @@ class Dim {
   static Dim from_atom(AtomPtr atom);
   static Dim binary_atom(char kind, const Dim& a, const Dim& b);
   void add_term(const std::vector<AtomPtr>& factors, std::int64_t coefficient);
+  static std::optional<std::int64_t> lower_bound(const Atom& atom);
   static std::string key(const std::vector<AtomPtr>& factors);
 
   std::map<std::string, Term> terms_;  // keyed by the text of the factors; never a zero coefficient

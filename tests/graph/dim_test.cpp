@@ -26,6 +26,17 @@ TEST(Dim, FloorDivisionSplitsOffExactTerms) {
   EXPECT_EQ(ceil_div(Dim(7), Dim(2)), Dim(4));
 }
 
+TEST(Dim, LowerBoundHoldsForAllDimensions) {
+  const Dim n = Dim::symbol("n");
+  EXPECT_EQ((n * 2 + 1).lower_bound(), 1);
+  EXPECT_EQ(Dim(-3).lower_bound(), -3);
+  EXPECT_EQ((-n).lower_bound(), std::nullopt);
+  EXPECT_EQ(max(n - 4, Dim(0)).lower_bound(), 0);
+  EXPECT_EQ(floor_div(n + 7, 4).lower_bound(), 1);
+  EXPECT_EQ(floor_div(n - 1, 2).lower_bound(), -1);
+  EXPECT_EQ((floor_div(n - 1, 2) * n).lower_bound(), std::nullopt);
+}
+
 TEST(Dim, TextRoundTrips) {
   const Dim n = Dim::symbol("n");
   const Dim dim = floor_div(n + 3, 4) * 2 - max(n, Dim::symbol("m")) + 7;
