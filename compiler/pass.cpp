@@ -1,14 +1,18 @@
 // Passes: the loop over passes and groups, with checks, timing, log lines and dumps.
 #include "compiler/pass.h"
 
+#include <cctype>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <memory>
 #include <string_view>
 #include <utility>
 
 #include "graph/fail.h"
 #include "graph/infer.h"
+#include "graph/text.h"
 #include "graph/verify.h"
 
 namespace naru {
@@ -42,6 +46,21 @@ std::string environment(const char* name) {
   return value == nullptr ? "" : value;
 }
 
+/// Writes the text form of `graph` into `folder`; the file's name tells model, order and pass.
+void dump(const Graph& graph, const std::string& folder, std::size_t number, const std::string& pass) {
+  std::string model = graph.name.empty() ? "graph" : graph.name;
+  for (char& c : model) {
+    if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = '_';
+  }
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  const std::string path = fmt::format("{}/{}.{:03}.{}.txt", folder, model.substr(0, 64), number, pass);
+  std::ofstream file(path);
+  file << print(graph);
+  file.close();
+  if (!file) fail(ErrorCode::Io, "dump '{}' could not be written", path);
+}
+
 /// One call of optimize().
 class Run {
  public:
@@ -54,6 +73,7 @@ class Run {
 
   std::vector<PassRecord> all(const std::vector<Pass>& passes) {
     infer_types(graph_);
+    if (!options_.dump_dir.empty()) dump(graph_, options_.dump_dir, 0, "input");
     for (std::size_t first = 0; first < passes.size();) {
       std::size_t last = first + 1;
       while (passes[first].group > 0 && last < passes.size() &&
@@ -91,6 +111,9 @@ class Run {
     record.nodes_after = count_nodes(graph_);
     if (options_.log) options_.log(to_string(record));
     records_.push_back(record);
+    if (record.changed && !options_.dump_dir.empty()) {
+      dump(graph_, options_.dump_dir, records_.size(), pass.name);
+    }
     return record.changed;
   }
 

@@ -149,10 +149,15 @@ void Rewriter::infer(Node& node) {
   }
 }
 
+std::string Rewriter::inner_name(const std::string& op) {
+  const std::string& root = root_->name.empty() ? value(root_->outputs[0]).name : root_->name;
+  return fmt::format("{}/{}_{}", root, op, names_made_++);
+}
+
 ValueId Rewriter::add(std::string_view op, std::vector<ValueId> inputs, Attributes attributes) {
   Node node;
   node.op = &op_def(op);
-  node.name = fmt::format("{}/{}_{}", root_->name, node.op->name, names_made_++);
+  node.name = inner_name(node.op->name);
   node.inputs = std::move(inputs);
   node.attributes = std::move(attributes);
   const ValueId output = graph_.add_value(node.name + ":0");
@@ -208,7 +213,7 @@ void Rewriter::replace_outputs(std::span<const ValueId> replacements) {
     if (output == kNoValue || redirect(output, replacements[i])) continue;
     Node node;
     node.op = &op_def("Identity");
-    node.name = fmt::format("{}/Identity_{}", root_->name, names_made_++);
+    node.name = inner_name("Identity");
     node.inputs = {replacements[i]};
     node.outputs = {output};
     count_uses(node);

@@ -6,6 +6,7 @@
 #include <initializer_list>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -51,7 +52,8 @@ class Rewriter {
   /// True when no output of the node but the first is used.
   bool only_first_output(const Node& node) const;
 
-  // Writing, from within a rule.
+  // Writing, from within a rule. Nodes stay as they are until the rule returns, but what type(),
+  // value() and constant() gave before a value was added is void after it.
 
   ValueId add_constant(std::string_view name, Tensor value);
   /// Adds a node before the root and infers its outputs' types. Names are made from the root's.
@@ -81,6 +83,7 @@ class Rewriter {
   void resolve_all(std::vector<ValueId>& ids) const;
   bool redirect(ValueId from, ValueId to);
   void infer(Node& node);
+  std::string inner_name(const std::string& op);
   void finish();
 
   Graph& graph_;
