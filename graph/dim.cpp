@@ -230,6 +230,20 @@ bool Dim::operator==(const Dim& other) const {
   });
 }
 
+bool Dim::is_nonnegative() const {
+  const auto atom_is = [](const AtomPtr& atom) {
+    switch (atom->kind) {
+      case 's': return true;
+      case 'M': return atom->a.is_nonnegative() || atom->b.is_nonnegative();
+      default: return atom->a.is_nonnegative() && atom->b.is_nonnegative();
+    }
+  };
+  return constant_ >= 0 && std::all_of(terms_.begin(), terms_.end(), [&](const auto& entry) {
+    const Term& term = entry.second;
+    return term.coefficient >= 0 && std::all_of(term.factors.begin(), term.factors.end(), atom_is);
+  });
+}
+
 Dim Dim::substitute(const SymbolLookup& lookup) const {
   if (is_known()) return *this;
   Dim result(constant_);

@@ -49,6 +49,16 @@ TEST(Dim, SubstitutionEvaluates) {
   EXPECT_EQ(value, Dim(5));
 }
 
+TEST(Dim, KnowsWhatCannotBeNegative) {
+  const Dim n = Dim::symbol("n");
+  for (const Dim& dim : {n, n * 3 + 1, max(n - 1, 0), floor_div(n + 1, 2), Dim(0)}) {
+    EXPECT_TRUE(dim.is_nonnegative()) << dim.to_string();
+  }
+  for (const Dim& dim : {n - 1, Dim(-1), min(n - 1, n * 2), floor_div(n - 1, 2)}) {
+    EXPECT_FALSE(dim.is_nonnegative()) << dim.to_string();
+  }
+}
+
 TEST(Dim, RejectsBadTextAndZeroDivision) {
   for (const char* text : {"", "1+", "(1", "floordiv(1)", "1 2", "99999999999999999999", "floordiv(1,0)"}) {
     EXPECT_THROW(Dim::parse(text), Error) << text;
