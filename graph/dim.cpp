@@ -39,6 +39,8 @@ Dim Dim::from_atom(AtomPtr atom) {
 }
 
 Dim Dim::binary_atom(char kind, const Dim& a, const Dim& b) {
+  // max and min have their operands in one order, so that both ways of writing them are equal.
+  if (kind != '/' && b.to_string() < a.to_string()) return binary_atom(kind, b, a);
   const char* name = kind == '/' ? "floordiv" : kind == 'M' ? "max" : "min";
   std::string text = std::string(name) + "(" + a.to_string() + "," + b.to_string() + ")";
   return from_atom(std::make_shared<const Atom>(Atom{kind, std::move(text), a, b}));

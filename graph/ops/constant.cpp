@@ -169,8 +169,10 @@ void infer_symbolic_range(InferContext& ctx, DType dtype) {
   }
   const Dim& step = delta->front();
   ctx.require(!(step == Dim(0)), "delta: got 0, expected another number");
-  Dim count = ceil_div(limit->front() - start->front(), step);
-  if (!count.is_nonnegative()) count = max(count, 0);
+  Dim distance = limit->front() - start->front();
+  if (step.value() < 0) distance = -distance;
+  if (!distance.is_nonnegative()) distance = max(distance, 0);
+  const Dim count = ceil_div(distance, step.value() < 0 ? -step : step);
   ctx.set_output(0, dtype, {count});
   if (!count.is_known() || count.value() > kLimits.max_rank) return;
   SymValue value;

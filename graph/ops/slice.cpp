@@ -44,9 +44,10 @@ std::optional<Dim> forward_count(const Dim& start, const Dim& end, std::int64_t 
   const bool from_front = start.is_known() && start.value() <= -kFar;
   if (is_negative(start) && !from_front && is_far(end) && step == 1) return min(-start, size);
   const Dim first = from_front ? Dim(0) : is_negative(start) ? max(size + start, 0) : start;
+  if (is_far(start) || (end.is_known() && end.value() <= -kFar)) return Dim(0);
   const Dim stop = is_negative(end) ? size + end : is_far(end) ? size : min(end, size);
-  const Dim count = ceil_div(stop - first, step);
-  return count.is_nonnegative() ? count : max(count, 0);
+  const Dim distance = stop - first;
+  return ceil_div(distance.is_nonnegative() ? distance : max(distance, 0), step);
 }
 
 /// The count of a backward cut over everything; other ones are not followed.

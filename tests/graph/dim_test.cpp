@@ -15,6 +15,8 @@ TEST(Dim, NormalFormMakesEqualSumsEqual) {
   EXPECT_EQ(n * 2 + n, n * 3);
   EXPECT_EQ(n - n, Dim(0));
   EXPECT_EQ((n + 1) * (m + 2), n * m + n * 2 + m + 2);
+  EXPECT_EQ(max(n, m), max(m, n));
+  EXPECT_EQ(min(n, 5), min(5, n));
 }
 
 TEST(Dim, FloorDivisionSplitsOffExactTerms) {
