@@ -1,0 +1,25 @@
+// How the ONNX suite runs a graph: one function, behind which each way of execution stands.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "graph/graph.h"
+
+namespace naru {
+
+/// Runs whole graphs on whole values.
+class CaseExecutor {
+ public:
+  virtual ~CaseExecutor() = default;
+  /// Runs `graph` once; one value per graph input, returns one per graph output.
+  virtual std::vector<Datum> run(const Graph& graph, std::span<const Datum> inputs) = 0;
+};
+
+/// The executor of this name: "interpreter".
+/// @throws Error InvalidArgument for an unknown name, naming the known ones.
+std::unique_ptr<CaseExecutor> make_executor(std::string_view name);
+
+}  // namespace naru

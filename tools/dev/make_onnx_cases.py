@@ -1,0 +1,216 @@
+#!/usr/bin/env python3
+"""Writes the test cases of the onnx package as files, for tests/onnx/onnx_suite.
+
+  make_onnx_cases.py --out .deps/onnx-cases
+
+  <suite>/<case>/model.onnx and test_data_set_<n>/input_<i>.pb, output_<i>.pb
+  cases.json  [{"suite", "name", "rtol", "atol", "opset", "ops", "inputs", "outputs", "data_sets",
+              "compare"}], sorted; inputs and outputs list kinds (tensor, sequence, optional), compare
+              is "values", or "types" where the values are random
+
+Suites: node (one operator each), simple, pytorch-operator, pytorch-converted, light (whole CNNs).
+Nothing is done when the package and this script are those of the last run.
+"""
+
+import argparse
+import fcntl
+import hashlib
+import importlib.metadata
+import json
+import pathlib
+import re
+import shutil
+import sys
+import warnings
+
+LINKED_SUITES = ("simple", "pytorch-operator", "pytorch-converted")
+# Their outputs are drawn at random, so only type and shape can be compared.
+RANDOM = re.compile(r"test_(bernoulli|training_dropout(?!_zero_ratio))")
+# What the onnx package's own runner uses where a case says nothing.
+RTOL, ATOL = 1e-3, 1e-7
+
+
+def kind_of(value_info) -> str:
+    field = value_info.type.WhichOneof("value")
+    return field.removesuffix("_type") if field else "tensor"
+
+
+def operators_of(model) -> list[str]:
+    """Full names of the operators that the model uses, sub-graphs and functions included."""
+    names = set()
+
+    def visit(nodes) -> None:
+        for node in nodes:
+            names.add(f"{node.domain}.{node.op_type}" if node.domain not in ("", "ai.onnx") else node.op_type)
+            for attribute in node.attribute:
+                visit(attribute.g.node)
+                for graph in attribute.graphs:
+                    visit(graph.node)
+
+    visit(model.graph.node)
+    for function in model.functions:
+        visit(function.node)
+    return sorted(names)
+
+
+def describe(suite: str, name: str, model, inputs, data_sets: int, rtol: float, atol: float) -> dict:
+    opsets = {entry.domain: entry.version for entry in model.opset_import}
+    return {
+        "suite": suite,
+        "name": name,
+        "rtol": rtol,
+        "atol": atol,
+        "opset": opsets.get("", opsets.get("ai.onnx", 0)),
+        "ops": operators_of(model),
+        "inputs": [kind_of(value) for value in inputs],
+        "outputs": [kind_of(value) for value in model.graph.output],
+        "data_sets": data_sets,
+        "compare": "types" if suite == "node" and RANDOM.match(name) else "values",
+    }
+
+
+def serialised(value, value_info) -> bytes:
+    import numpy as np
+    import onnx
+    from onnx import numpy_helper
+
+    kind = kind_of(value_info)
+    if kind == "sequence":
+        return numpy_helper.from_list(value, value_info.name).SerializeToString()
+    if kind == "optional":
+        return numpy_helper.from_optional(value, value_info.name).SerializeToString()
+    if isinstance(value, onnx.TensorProto):
+        return value.SerializeToString()
+    return numpy_helper.from_array(np.asarray(value), value_info.name).SerializeToString()
+
+
+def write_data_set(folder: pathlib.Path, prefix: str, values, infos) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for index, (value, info) in enumerate(zip(values, infos)):
+        (folder / f"{prefix}_{index}.pb").write_bytes(serialised(value, info))
+
+
+def write_node_suite(out: pathlib.Path) -> list[dict]:
+    import numpy as np
+    from onnx.backend.test.case.node import collect_testcases
+
+    np.random.seed(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        cases = collect_testcases(None)
+    entries = []
+    for case in cases:
+        folder = out / "node" / case.name
+        folder.mkdir(parents=True)
+        (folder / "model.onnx").write_bytes(case.model.SerializeToString(deterministic=True))
+        graph = case.model.graph
+        for number, (inputs, outputs) in enumerate(case.data_sets):
+            data = folder / f"test_data_set_{number}"
+            write_data_set(data, "input", inputs, graph.input)
+            write_data_set(data, "output", outputs, graph.output)
+        entries.append(
+            describe("node", case.name, case.model, graph.input, len(case.data_sets), case.rtol, case.atol)
+        )
+    return entries
+
+
+def link_suite(out: pathlib.Path, data: pathlib.Path, suite: str) -> list[dict]:
+    import onnx
+
+    entries = []
+    (out / suite).mkdir()
+    for folder in sorted((data / suite).iterdir()):
+        if not (folder / "model.onnx").is_file():
+            continue
+        (out / suite / folder.name).symlink_to(folder)
+        tolerance = json.loads((folder / "data.json").read_text()) if (folder / "data.json").is_file() else {}
+        model = onnx.load(folder / "model.onnx")
+        # The data sets hold as many inputs as files; initializers that are inputs, too, come last.
+        count = len(list((folder / "test_data_set_0").glob("input_*.pb")))
+        entries.append(
+            describe(
+                suite,
+                folder.name,
+                model,
+                model.graph.input[:count],
+                len(list(folder.glob("test_data_set_*"))),
+                tolerance.get("rtol", RTOL),
+                tolerance.get("atol", ATOL),
+            )
+        )
+    return entries
+
+
+def write_light_suite(out: pathlib.Path, data: pathlib.Path) -> list[dict]:
+    """The package holds their models and outputs; the input is the ramp that its runner makes."""
+    import numpy as np
+    import onnx
+
+    entries = []
+    for description in sorted((data / "real").glob("*/data.json")):
+        record = json.loads(description.read_text())
+        model_file = data / "light" / pathlib.PurePosixPath(record["url"]).name
+        if not model_file.is_file():
+            continue
+        folder = out / "light" / f"test_{record['model_name']}"
+        data_set = folder / "test_data_set_0"
+        data_set.mkdir(parents=True)
+        (folder / "model.onnx").symlink_to(model_file)
+        model = onnx.load(model_file)
+        initializers = {tensor.name for tensor in model.graph.initializer}
+        inputs = [value for value in model.graph.input if value.name not in initializers]
+        values = []
+        for value in inputs:
+            shape = [dim.dim_value or 1 for dim in value.type.tensor_type.shape.dim]
+            count = int(np.prod(shape))
+            values.append((np.arange(count).reshape(shape) / count).astype(np.float32))
+        write_data_set(data_set, "input", values, inputs)
+        for index in range(len(model.graph.output)):
+            expected = model_file.with_name(f"{model_file.stem}_output_{index}.pb")
+            (data_set / f"output_{index}.pb").symlink_to(expected)
+        entries.append(describe("light", folder.name, model, inputs, 1, record["rtol"], record["atol"]))
+    return entries
+
+
+def stamp_of() -> str:
+    script = hashlib.sha256(pathlib.Path(__file__).read_bytes()).hexdigest()
+    packages = [f"{name} {importlib.metadata.version(name)}" for name in ("onnx", "numpy", "ml_dtypes")]
+    return "\n".join([script, *packages]) + "\n"
+
+
+def make(out: pathlib.Path) -> int:
+    import onnx.backend.test
+
+    data = pathlib.Path(onnx.backend.test.__file__).parent / "data"
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    entries = write_node_suite(out)
+    for suite in LINKED_SUITES:
+        entries += link_suite(out, data, suite)
+    entries += write_light_suite(out, data)
+    entries.sort(key=lambda entry: (entry["suite"], entry["name"]))
+    lines = ",\n".join(json.dumps(entry) for entry in entries)
+    (out / "cases.json").write_text(f"[\n{lines}\n]\n")
+    return len(entries)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--out", type=pathlib.Path, required=True)
+    out = parser.parse_args().out.resolve()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with open(out.with_name(out.name + ".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        stamp = stamp_of()
+        stamp_file = out / "stamp.txt"
+        if stamp_file.is_file() and stamp_file.read_text() == stamp:
+            print("onnx cases: nothing to do")
+            return 0
+        count = make(out)
+        stamp_file.write_text(stamp)
+    print(f"onnx cases: {count}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
