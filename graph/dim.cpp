@@ -39,6 +39,8 @@ Dim Dim::from_atom(AtomPtr atom) {
 }
 
 Dim Dim::binary_atom(char kind, const Dim& a, const Dim& b) {
+  // max and min have their operands in one order, so that both ways of writing them are equal.
+  if (kind != '/' && b.to_string() < a.to_string()) return binary_atom(kind, b, a);
   const char* name = kind == '/' ? "floordiv" : kind == 'M' ? "max" : "min";
   std::string text = std::string(name) + "(" + a.to_string() + "," + b.to_string() + ")";
   return from_atom(std::make_shared<const Atom>(Atom{kind, std::move(text), a, b}));
@@ -227,6 +229,20 @@ bool Dim::operator==(const Dim& other) const {
   if (constant_ != other.constant_ || terms_.size() != other.terms_.size()) return false;
   return std::equal(terms_.begin(), terms_.end(), other.terms_.begin(), [](const auto& x, const auto& y) {
     return x.first == y.first && x.second.coefficient == y.second.coefficient;
+  });
+}
+
+bool Dim::is_nonnegative() const {
+  const auto atom_is = [](const AtomPtr& atom) {
+    switch (atom->kind) {
+      case 's': return true;
+      case 'M': return atom->a.is_nonnegative() || atom->b.is_nonnegative();
+      default: return atom->a.is_nonnegative() && atom->b.is_nonnegative();
+    }
+  };
+  return constant_ >= 0 && std::all_of(terms_.begin(), terms_.end(), [&](const auto& entry) {
+    const Term& term = entry.second;
+    return term.coefficient >= 0 && std::all_of(term.factors.begin(), term.factors.end(), atom_is);
   });
 }
 

@@ -42,6 +42,9 @@ class Dim {
   /// @throws Error InvalidModel on bad syntax.
   static Dim parse(std::string_view text);
 
+  /// True when the form shows that symbols >= 0 never make it negative.
+  bool is_nonnegative() const;
+
   /// Replaces symbols that `lookup` knows.
   Dim substitute(const SymbolLookup& lookup) const;
   /// Appends the names of all symbols, each once.

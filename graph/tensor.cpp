@@ -35,6 +35,9 @@ Tensor::Tensor(DType dtype, Shape shape)
   }
   owner_ = allocate(size_bytes_);
   data_ = static_cast<std::byte*>(const_cast<void*>(owner_.get()));
+  // Elements that share a byte are written by read and modify: the unused bits must not vary.
+  const bool packed = dtype_info(dtype).block_elements > 1 && !is_block(dtype);
+  if (packed && size_bytes_ > 0) std::memset(data_, 0, static_cast<std::size_t>(size_bytes_));
 }
 
 Tensor Tensor::wrap(DType dtype, Shape shape, void* data, std::shared_ptr<const void> owner) {

@@ -15,6 +15,8 @@ TEST(Dim, NormalFormMakesEqualSumsEqual) {
   EXPECT_EQ(n * 2 + n, n * 3);
   EXPECT_EQ(n - n, Dim(0));
   EXPECT_EQ((n + 1) * (m + 2), n * m + n * 2 + m + 2);
+  EXPECT_EQ(max(n, m), max(m, n));
+  EXPECT_EQ(min(n, 5), min(5, n));
 }
 
 TEST(Dim, FloorDivisionSplitsOffExactTerms) {
@@ -47,6 +49,16 @@ TEST(Dim, SubstitutionEvaluates) {
   const Dim dim = floor_div(Dim::symbol("n") + 3, 4) * 2 - 1;
   const Dim value = dim.substitute([](const std::string&) { return std::optional<Dim>(9); });
   EXPECT_EQ(value, Dim(5));
+}
+
+TEST(Dim, KnowsWhatCannotBeNegative) {
+  const Dim n = Dim::symbol("n");
+  for (const Dim& dim : {n, n * 3 + 1, max(n - 1, 0), floor_div(n + 1, 2), Dim(0)}) {
+    EXPECT_TRUE(dim.is_nonnegative()) << dim.to_string();
+  }
+  for (const Dim& dim : {n - 1, Dim(-1), min(n - 1, n * 2), floor_div(n - 1, 2)}) {
+    EXPECT_FALSE(dim.is_nonnegative()) << dim.to_string();
+  }
 }
 
 TEST(Dim, RejectsBadTextAndZeroDivision) {

@@ -1,0 +1,31 @@
+// The passes that know no device: each is one function in the file of its name.
+#pragma once
+
+#include "graph/graph.h"
+
+namespace naru {
+
+// Each returns whether it changed the graph; see Pass.
+
+/// Drops nodes whose results nothing uses, and optional outputs that nothing uses.
+bool eliminate_dead(Graph& graph);
+
+/// Replaces what constants determine, and what the shapes in the graph determine, by constants.
+bool fold_constants(Graph& graph);
+
+/// Puts the branch that a constant condition chooses in place of its If.
+bool fold_branches(Graph& graph);
+
+/// Moves constant captures into the sub-graphs, merges equal ones, drops those nothing uses.
+bool narrow_captures(Graph& graph);
+
+/// Merges nodes that compute the same and constants that hold the same.
+bool eliminate_common(Graph& graph);
+
+/// Removes and merges data movement that changes nothing: reshapes, transposes, casts, pads, ...
+bool simplify_movement(Graph& graph);
+
+/// Removes neutral arithmetic, merges constants, and brings arithmetic into canonical forms.
+bool simplify_arithmetic(Graph& graph);
+
+}  // namespace naru
