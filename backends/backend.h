@@ -25,6 +25,7 @@ struct DeviceInfo {
   bool host_memory = false;       ///< buffers are host memory: copies are free
   bool needs_static_shapes = true;
   std::vector<std::string> features;
+  bool automatic = true;  ///< chosen by device "auto"; false for oracles and skeletons
   bool available = true;
   std::string unavailable_reason;  ///< when not available: what is missing and what to do
 };

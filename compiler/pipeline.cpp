@@ -19,4 +19,15 @@ std::vector<Pass> generic_pipeline(int level) {
   };
 }
 
+std::vector<Pass> specialised_pipeline() {
+  constexpr int kFold = 1;
+  return {
+      {"narrow_captures", narrow_captures, kFold},
+      {"fold_constants", fold_constants, kFold},
+      {"fold_branches", fold_branches, kFold},
+      {"simplify_movement", simplify_movement, kFold},
+      {"eliminate_dead", eliminate_dead},
+  };
+}
+
 }  // namespace naru

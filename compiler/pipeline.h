@@ -11,4 +11,7 @@ namespace naru {
 /// into naru's own operators as well, each of which decomposes for a device that lacks it.
 std::vector<Pass> generic_pipeline(int level);
 
+/// After a graph was bound to concrete shapes: folds what they determine and drops what that frees.
+std::vector<Pass> specialised_pipeline();
+
 }  // namespace naru

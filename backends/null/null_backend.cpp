@@ -48,6 +48,7 @@ class NullBackend final : public Backend {
     info.name = "null device";
     info.description = "refuses every node; the skeleton of a backend";
     info.host_memory = true;
+    info.automatic = false;
     return {info};
   }
   std::unique_ptr<Device> open(int index, const DeviceOptions&) const override {

@@ -83,7 +83,7 @@ class ReferenceDevice final : public Device {
     for (const Node& node : graph.nodes) {
       verdicts.push_back(node.op->dynamic_output
                              ? Verdict{Tier::None, "its output is known only at run time", 0}
-                             : Verdict{Tier::Generic, "reference", 0});
+                             : Verdict{Tier::Native, "reference", 0});
     }
     return verdicts;
   }
@@ -119,6 +119,7 @@ class ReferenceBackend final : public Backend {
     info.name = "reference interpreter";
     info.description = "plain loops with wide accumulation; the oracle for every other device";
     info.host_memory = true;
+    info.automatic = false;
     return {info};
   }
   std::unique_ptr<Device> open(int index, const DeviceOptions& options) const override {

@@ -1,0 +1,130 @@
+// Placement: verdicts of all devices, trial decomposition, convex grouping.
+#include "compiler/place.h"
+
+#include <algorithm>
+#include <array>
+#include <map>
+
+#include "compiler/decompose.h"
+#include "compiler/extract.h"
+#include "graph/fail.h"
+#include "graph/op_def.h"
+
+namespace naru {
+namespace {
+
+constexpr int kMaxDecompositionDepth = 8;
+
+NodePlacement choose(std::span<Device* const> devices,
+                     const std::vector<std::vector<Verdict>>& verdicts, std::size_t node) {
+  for (const Tier tier : {Tier::Native, Tier::Generic}) {
+    for (std::size_t d = 0; d < devices.size(); ++d) {
+      const Verdict& verdict = verdicts[d][node];
+      if (verdict.tier == tier) return {static_cast<int>(d), tier, verdict.reason};
+    }
+  }
+  std::string reasons;
+  for (std::size_t d = 0; d < devices.size(); ++d) {
+    reasons += (reasons.empty() ? "" : "; ") + devices[d]->info().id + ": " + verdicts[d][node].reason;
+  }
+  return {kHost, Tier::None, reasons};
+}
+
+std::vector<NodePlacement> ask(const Graph& graph, std::span<Device* const> devices) {
+  std::vector<std::vector<Verdict>> verdicts;
+  for (const Device* device : devices) {
+    verdicts.push_back(device->support(graph));
+    NARU_CHECK(verdicts.back().size() == graph.nodes.size(), "one verdict per node");
+  }
+  std::vector<NodePlacement> placements;
+  for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
+    placements.push_back(choose(devices, verdicts, i));
+  }
+  return placements;
+}
+
+/// Tries to rewrite node `index` so that every part runs natively; null when it does not.
+std::unique_ptr<Graph> native_decomposition(const Graph& graph, std::size_t index,
+                                            std::span<Device* const> devices, int depth) {
+  if (graph.nodes[index].op->decompose == nullptr || depth > kMaxDecompositionDepth) return nullptr;
+  const std::array<std::size_t, 1> one{index};
+  std::vector<ValueId> outputs;
+  for (const ValueId id : graph.nodes[index].outputs) {
+    if (id != kNoValue) outputs.push_back(id);
+  }
+  auto trial = std::make_unique<Graph>(extract(graph, one, outputs).graph);
+  if (!decompose_node(*trial, 0)) return nullptr;
+  for (std::size_t i = 0; i < trial->nodes.size();) {
+    const NodePlacement placement = ask(*trial, devices)[i];
+    if (placement.tier == Tier::Native) {
+      ++i;
+    } else if (native_decomposition(*trial, i, devices, depth + 1) == nullptr ||
+               !decompose_node(*trial, i)) {
+      return nullptr;
+    }
+  }
+  return trial;
+}
+
+}  // namespace
+
+std::vector<NodePlacement> place(Graph& graph, std::vector<Role>& roles,
+                                 std::span<Device* const> devices) {
+  std::vector<NodePlacement> placements = ask(graph, devices);
+  bool changed = true;
+  for (int round = 0; changed && round < kMaxDecompositionDepth; ++round) {
+    changed = false;
+    for (std::size_t i = graph.nodes.size(); i-- > 0;) {
+      if (roles[i] != Role::Placed || placements[i].tier == Tier::Native) continue;
+      if (native_decomposition(graph, i, devices, 0) == nullptr) continue;
+      const std::size_t before = graph.nodes.size();
+      if (!decompose_node(graph, i)) continue;
+      changed = true;
+      roles.insert(roles.begin() + static_cast<std::ptrdiff_t>(i),
+                   graph.nodes.size() - before, Role::Placed);
+    }
+    if (changed) placements = ask(graph, devices);
+  }
+  for (std::size_t i = 0; i < roles.size(); ++i) {
+    if (roles[i] == Role::Placed) continue;
+    const bool dynamic = graph.nodes[i].op->dynamic_output;
+    placements[i] = {kHost, Tier::Generic,
+                     dynamic ? "its output is known only at run time"
+                             : "its shape follows from run-time values"};
+  }
+  return placements;
+}
+
+std::vector<Group> group_fragments(const Graph& graph, std::span<const NodePlacement> placement) {
+  // A node's stage is at least that of its producers, and one more where the device changes. Nodes
+  // of one device and stage then form a convex group: leaving and coming back raises the stage.
+  std::vector<int> stage(graph.nodes.size(), 0);
+  std::vector<std::int32_t> producer(graph.values.size(), -1);
+  std::map<std::pair<int, int>, Group> groups;
+  int host_order = 0;
+  for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
+    const Node& node = graph.nodes[i];
+    const int device = placement[i].device;
+    for (const auto* ids : {&node.inputs, &node.captures}) {
+      for (const ValueId id : *ids) {
+        if (id == kNoValue || producer[static_cast<std::size_t>(id)] < 0) continue;
+        const auto p = static_cast<std::size_t>(producer[static_cast<std::size_t>(id)]);
+        const bool same = placement[p].device == device && device != kHost;
+        stage[i] = std::max(stage[i], stage[p] + (same ? 0 : 1));
+      }
+    }
+    for (const ValueId id : node.outputs) {
+      if (id != kNoValue) producer[static_cast<std::size_t>(id)] = static_cast<std::int32_t>(i);
+    }
+    // Host nodes never share a group: their key is made unique below every device index.
+    const int key = device == kHost ? -1 - host_order++ : device;
+    Group& group = groups[{stage[i], key}];
+    group.device = device;
+    group.nodes.push_back(i);
+  }
+  std::vector<Group> result;
+  for (auto& [key, group] : groups) result.push_back(std::move(group));
+  return result;
+}
+
+}  // namespace naru
