@@ -8,6 +8,8 @@ constexpr OpFamily kFamilies[] = {
 #define FAMILY(name) &define_##name,
 #include "graph/ops/families.def"
 #undef FAMILY
+    // Behind all others: fused operators take over the attributes of those they are made of.
+    &define_fused,
 };
 
 }  // namespace

@@ -13,6 +13,7 @@ using OpFamily = void (*)(std::vector<OpDef>&);
 #define FAMILY(name) void define_##name(std::vector<OpDef>& ops);
 #include "graph/ops/families.def"
 #undef FAMILY
+void define_fused(std::vector<OpDef>& ops);
 
 /// All families, in the order of families.def.
 std::span<const OpFamily> op_families();
