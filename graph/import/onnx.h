@@ -10,7 +10,7 @@
 namespace naru {
 
 /// Opsets of the ONNX domain that can be read.
-inline constexpr std::int64_t kOldestOpset = 7;
+inline constexpr std::int64_t kOldestOpset = 1;
 inline constexpr std::int64_t kNewestOpset = 28;
 
 /// Reads a model file into a verified graph with inferred types: operators in their newest form,
