@@ -2,7 +2,8 @@
 
 # Flags that all our own targets share.
 add_library(naru_flags INTERFACE)
-target_compile_options(naru_flags INTERFACE -Wall -Wextra -Wshadow=local -Wno-missing-field-initializers)
+target_compile_options(naru_flags INTERFACE -Wall -Wextra -Wno-missing-field-initializers
+  $<$<CXX_COMPILER_ID:GNU>:-Wshadow=local>)
 target_include_directories(naru_flags INTERFACE
   $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}>
   $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/graph/include>
