@@ -136,6 +136,11 @@ std::string dim_to_text(const Dim& dim) {
 
 Dim dim_from_text(std::string_view text) {
   const Dim dim = Dim::parse(text);
+  // Products of sums grow when multiplied out; what a file makes us keep must not.
+  if (!dim.is_known() && dim.to_string().size() > 64 + 4 * text.size()) {
+    fail(ErrorCode::InvalidModel, "dimension '{}': its normal form is over 4 times as long",
+         text.substr(0, 80));
+  }
   return text.find('$') == std::string_view::npos ? dim : rename_symbols(dim, unescape_symbol);
 }
 

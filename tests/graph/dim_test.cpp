@@ -62,7 +62,8 @@ TEST(Dim, KnowsWhatCannotBeNegative) {
 }
 
 TEST(Dim, RejectsBadTextAndZeroDivision) {
-  for (const char* text : {"", "1+", "(1", "floordiv(1)", "1 2", "99999999999999999999", "floordiv(1,0)"}) {
+  for (const char* text :
+       {"", "1+", "(1", "floordiv(1)", "1 2", "99999999999999999999", "floordiv(1,0)"}) {
     EXPECT_THROW(Dim::parse(text), Error) << text;
   }
 }

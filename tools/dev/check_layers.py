@@ -48,7 +48,7 @@ CONFINED = (
     ("OpenCL", r"CL/", ("backends/opencl/",)),
     ("CUDA", r"(cuda|cublas|cudnn|cufft|nvrtc|nvml|nvJitLink|cooperative_groups|cub/)", ("backends/cuda/",)),
     ("protobuf", r"(google/protobuf/|(.*/)?[\w-]+\.pb\.h)", ("graph/import/",)),
-    ("FlatBuffers", r"(flatbuffers/|(.*/)?\w+_generated\.h)", ("graph/serialize",)),
+    ("FlatBuffers", r"(flatbuffers/|(.*/)?\w+_generated\.h)", ("graph/serialize", "tests/graph/serialize")),
 )
 
 BANNED_HEADERS = {
