@@ -1,0 +1,43 @@
+// The options that choose devices; shared by the commands that run models.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include "naru/engine.h"
+
+namespace naru::tool {
+
+struct DeviceChoice {
+  std::vector<std::string> devices = {"auto"};
+  int threads = 0;
+  int streams = 1;
+  int optimisation = 2;
+  bool strict = false;
+  double memory_budget_mib = 0;
+
+  void add_to(CLI::App& command) {
+    command.add_option("--device", devices, "Devices in order of preference, for example cpu or cpu,reference")
+        ->delimiter(',')
+        ->capture_default_str();
+    command.add_option("--threads", threads, "Cores of one stream; 0: all")->check(CLI::Range(0, 4096));
+    command.add_option("--streams", streams, "Executions side by side")->check(CLI::Range(1, 1024));
+    command.add_option("--optimise", optimisation, "0: as loaded, 1: folded, 2: fused")
+        ->check(CLI::Range(0, 2))
+        ->capture_default_str();
+    command.add_flag("--strict", strict, "Fail when a node runs without a kernel of its own on a device");
+    command.add_option("--memory-budget", memory_budget_mib, "MiB that weights and workspace may take; 0: no limit");
+  }
+
+  EngineOptions engine_options() const {
+    EngineOptions options;
+    options.devices = devices;
+    options.threads = threads;
+    options.streams = streams;
+    options.optimisation = optimisation;
+    options.strict = strict;
+    options.memory_budget_bytes = static_cast<std::int64_t>(memory_budget_mib * 1048576.0);
+    return options;
+  }
+};
+
+}  // namespace naru::tool
