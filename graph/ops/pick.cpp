@@ -190,7 +190,7 @@ void define_pick(std::vector<OpDef>& ops) {
       .domain = "",
       .since_version = 13,
       .doc = "Lists the indices of elements that are not zero.",
-      .source = "ONNX NonZero-13; a scalar gives [0, count] as NumPy's nonzero of old",
+      .source = "ONNX NonZero-13; a scalar gives [0, count]",
       .inputs = {{"X", "any tensor"}},
       .outputs = {{"Y", "i64[rank, count], row-major order"}},
       .infer = infer_non_zero,
