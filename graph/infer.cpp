@@ -22,6 +22,7 @@ std::optional<SymValue> as_symbolic(const Tensor* value) {
 struct Session {
   std::uint64_t fresh = 0;
   std::int64_t depth = 0;
+  std::int64_t nodes = 0;  ///< inferred so far; loops infer their bodies until nothing changes
 };
 
 SymbolicValues infer_graph(Graph& graph, Session& session);
@@ -49,11 +50,15 @@ class BaseContext : public InferContext {
         copy.value(copy.inputs[i]).type = formal_inputs[i];
       }
     }
-    ++session_.depth;
-    require(session_.depth <= kLimits.max_subgraph_depth, "sub-graphs: nested over {} deep",
+    require(session_.depth < kLimits.max_subgraph_depth, "sub-graphs: nested over {} deep",
             kLimits.max_subgraph_depth);
+    // Counted down also on failure: If goes on when one branch cannot run.
+    struct Depth {
+      std::int64_t& value;
+      explicit Depth(std::int64_t& depth) : value(++depth) {}
+      ~Depth() { --value; }
+    } depth(session_.depth);
     infer_graph(copy, session_);
-    --session_.depth;
     std::vector<Type> outputs;
     for (ValueId id : copy.outputs) outputs.push_back(copy.value(id).type);
     inferred_[&graph] = std::make_shared<const Graph>(std::move(copy));
@@ -165,6 +170,11 @@ void infer_one(Graph& graph, std::size_t index, SymbolicValues& symbolic, Sessio
 
 SymbolicValues infer_graph(Graph& graph, Session& session) {
   SymbolicValues symbolic;
+  session.nodes += static_cast<std::int64_t>(graph.nodes.size());
+  if (session.nodes > kLimits.max_inferred_nodes) {
+    fail(ErrorCode::InvalidModel, "graph '{}': over {} nodes to infer, repeated loop bodies included",
+         graph.name, kLimits.max_inferred_nodes);
+  }
   for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
     with_context(
         [&] {

@@ -5,10 +5,27 @@
 
 namespace naru {
 
+namespace {
+
+/// The type that all elements of a sequence have; without a shape where shapes differ.
+Type common_element(const std::vector<Datum>& elements) {
+  if (elements.empty()) return {};
+  Type common = Type::of(elements.front());
+  for (const Datum& element : elements) {
+    const Type type = Type::of(element);
+    if (type == common) continue;
+    if (!type.is_tensor() || type.dtype != common.dtype) return {};
+    common.shape.reset();
+  }
+  return common;
+}
+
+}  // namespace
+
 Type Type::of(const Datum& value) {
   switch (value.kind) {
     case Datum::Kind::Sequence:
-      return sequence(value.elements.empty() ? Type{} : of(value.elements.front()));
+      return sequence(common_element(value.elements));
     case Datum::Kind::Optional:
       return optional(value.elements.empty() ? Type{} : of(value.elements.front()));
     case Datum::Kind::Tensor: break;
