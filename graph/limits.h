@@ -17,7 +17,6 @@ struct Limits {
   std::int64_t max_function_depth = 64;
   std::int64_t max_inlined_nodes = 2'000'000;      ///< after functions are inlined
   std::int64_t max_inlined_bytes = INT64_C(1) << 30;  ///< names and attributes copied with them
-  std::int64_t max_inferred_nodes = 50'000'000;    ///< of one inference; nested loops multiply
   std::int64_t max_name_bytes = 1 << 20;
   std::int64_t max_text_depth = 100;               ///< nesting in parsed text and protobuf
   std::int64_t max_external_files = 1024;
