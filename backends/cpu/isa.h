@@ -1,0 +1,37 @@
+// Run-time choice of the instruction set of our own loops.
+#pragma once
+
+// NARU_CPU_AVX2_BEGIN ... END: functions between them may use AVX2 and FMA. Standard headers stay
+// outside, so that no inline function of theirs is compiled for a machine that may not be there.
+#if defined(__x86_64__) && defined(__clang__)
+#define NARU_CPU_AVX2 1
+#define NARU_CPU_AVX2_BEGIN \
+  _Pragma("clang attribute push(__attribute__((target(\"avx2,fma,f16c\"))), apply_to = function)")
+#define NARU_CPU_AVX2_END _Pragma("clang attribute pop")
+#elif defined(__x86_64__)
+#define NARU_CPU_AVX2 1
+#define NARU_CPU_AVX2_BEGIN _Pragma("GCC push_options") _Pragma("GCC target(\"avx2,fma,f16c\")")
+#define NARU_CPU_AVX2_END _Pragma("GCC pop_options")
+#else
+#define NARU_CPU_AVX2 0
+#endif
+
+// Before a loop whose iterations do not depend on each other although its arrays may be the same.
+#if defined(__clang__)
+#define LOOP_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define LOOP_INDEPENDENT _Pragma("GCC ivdep")
+#endif
+
+namespace naru::cpu {
+
+inline bool has_avx2() {
+#if NARU_CPU_AVX2
+  static const bool present = __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0;
+  return present;
+#else
+  return false;
+#endif
+}
+
+}  // namespace naru::cpu

@@ -1,0 +1,52 @@
+// PackedCache: look-up and packing by oneDNN reorders.
+#include "backends/cpu/packed_cache.h"
+
+#include <algorithm>
+
+namespace naru::cpu {
+namespace {
+
+std::shared_ptr<const Tensor> pack(const Tensor& constant, const Packing& packing) {
+  return with_dnnl("packing a constant", [&] {
+    auto packed = std::make_shared<Tensor>(
+        DType::U8, Shape{static_cast<std::int64_t>(packing.to.get_size())});
+    dnnl::memory source(packing.from, engine(), const_cast<std::byte*>(constant.data()));
+    dnnl::memory target(packing.to, engine(), packed->mutable_data());
+    dnnl::primitive_attr attributes;
+    if (packing.scale != 1) attributes.set_scales_mask(DNNL_ARG_SRC, 0);
+    dnnl::stream stream(engine());
+    std::unordered_map<int, dnnl::memory> arguments = {{DNNL_ARG_FROM, source}, {DNNL_ARG_TO, target}};
+    float scale = packing.scale;
+    if (packing.scale != 1) {
+      const dnnl::memory::desc one({1}, dnnl::memory::data_type::f32, dnnl::memory::dims{1});
+      arguments.emplace(DNNL_ARG_ATTR_SCALES | DNNL_ARG_SRC, dnnl::memory(one, engine(), &scale));
+    }
+    const dnnl::reorder reorder(
+        dnnl::reorder::primitive_desc(engine(), packing.from, engine(), packing.to, attributes));
+    reorder.execute(stream, arguments);
+    stream.wait();
+    return std::shared_ptr<const Tensor>(std::move(packed));
+  });
+}
+
+}  // namespace
+
+std::shared_ptr<const Tensor> PackedCache::get(const Tensor& constant, const Packing& packing) {
+  const std::lock_guard lock(mutex_);
+  std::vector<Entry>& entries = entries_[constant.data()];
+  std::erase_if(entries, [](const Entry& entry) {
+    return entry.packed.expired() || entry.owner.expired();
+  });
+  for (const Entry& entry : entries) {
+    if (entry.packing.from != packing.from || entry.packing.to != packing.to ||
+        entry.packing.scale != packing.scale) {
+      continue;
+    }
+    if (auto packed = entry.packed.lock()) return packed;
+  }
+  auto packed = pack(constant, packing);
+  if (constant.owner() != nullptr) entries.push_back({packing, constant.owner(), packed});
+  return packed;
+}
+
+}  // namespace naru::cpu

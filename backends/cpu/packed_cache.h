@@ -1,0 +1,39 @@
+// PackedCache: constants in the layouts that kernels want, shared by all executables of a device.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+#include "backends/cpu/onednn.h"
+#include "naru/tensor.h"
+
+namespace naru::cpu {
+
+/// A constant as it is packed: `from` describes the tensor's bytes, `to` the packed ones.
+struct Packing {
+  dnnl::memory::desc from;
+  dnnl::memory::desc to;
+  float scale = 1;  ///< the packed values are multiplied by it
+};
+
+/// Thread-safe. An entry lives as long as some executable holds it.
+class PackedCache {
+ public:
+  /// The packed bytes, made on the first call.
+  std::shared_ptr<const Tensor> get(const Tensor& constant, const Packing& packing);
+
+ private:
+  struct Entry {
+    Packing packing;
+    /// The constant's storage: while it lives, its address names it.
+    std::weak_ptr<const void> owner;
+    std::weak_ptr<const Tensor> packed;
+  };
+  std::mutex mutex_;
+  std::unordered_map<const void*, std::vector<Entry>> entries_;  // by address of the constant
+};
+
+}  // namespace naru::cpu
