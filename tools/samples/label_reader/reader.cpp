@@ -11,10 +11,10 @@ namespace {
 
 /// Runs one stage and notes what it took.
 template <typename Body>
-StageTime timed(const char* name, Network& network, Body&& body) {
+StageTime timed(const char* name, const char* doing, Network& network, Body&& body) {
   network.reset_time();
   const auto start = std::chrono::steady_clock::now();
-  naru::with_context([&] { return std::string(name) + " of the text"; }, body);
+  naru::with_context([&] { return std::string(doing); }, body);
   const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
   return {name, taken.count(), network.seconds(), network.runs()};
 }
@@ -33,9 +33,11 @@ Label Reader::read(const Picture& picture, double min_confidence) {
   std::vector<Quad> boxes;
   std::vector<Reading> readings;
   label.stages = {
-      timed("detection", detector_, [&] { boxes = detect(picture, detector_); }),
-      timed("classification", classifier_, [&] { turn_upright(picture, boxes, classifier_); }),
-      timed("recognition", recogniser_,
+      timed("detection", "finding the lines", detector_,
+            [&] { boxes = detect(picture, detector_); }),
+      timed("classification", "turning the lines upright", classifier_,
+            [&] { turn_upright(picture, boxes, classifier_); }),
+      timed("recognition", "reading the lines", recogniser_,
             [&] { readings = recognise(picture, boxes, recogniser_, characters_); }),
   };
   for (const std::size_t i : reading_order(boxes)) {
