@@ -36,7 +36,8 @@ TEST(BoxesOfMap, GrowByAreaOverPerimeter) {
 TEST(BoxesOfMap, PartsLinesAndJoinsDiagonalNeighbours) {
   Map map;
   map.fill(5, 5, 40, 15, 0.9F);
-  map.fill(40, 15, 70, 25, 0.9F);  // touches the first at a corner
+  map.fill(40, 15, 41, 16, 0.9F);  // touches the first at a corner only
+  map.fill(41, 5, 70, 16, 0.9F);
   map.fill(5, 40, 70, 50, 0.9F);
   EXPECT_EQ(map.boxes().size(), 2u);
 }

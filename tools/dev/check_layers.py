@@ -29,9 +29,10 @@ ALLOWED = {
     "benchmarks/": RUNTIME + ("benchmarks/",),
     # `naru bench` runs the harness of benchmarks/.
     "tools/": RUNTIME + ("benchmarks/", "tools/"),
-    # Samples see what an application sees.
-    "samples/": tuple(f"{room}/include/" for room in ("graph", "backends", "compiler", "runtime"))
-    + ("samples/",),
+    # Samples see what an application sees. Each is a project of its own, so its own headers are
+    # written without a folder.
+    "tools/samples/*/": tuple(f"{room}/include/" for room in ("graph", "backends", "compiler", "runtime"))
+    + ("{own}",),
     # Tests look inside every room.
     "tests/": ("",),
 }
@@ -150,12 +151,20 @@ def includes_of(source: str) -> list[Include]:
     ]
 
 
+def sample_folder(path: str) -> str | None:
+    """The folder of the sample that the file belongs to."""
+    match = re.match(r"tools/samples/[^/]+/", path)
+    return match.group() if match else None
+
+
 def layer_of(path: str) -> tuple[str, ...] | None:
     """What the file may include, or None where it stands in no room."""
     parts = path.split("/")
+    own, rule = sample_folder(path), "tools/samples/*/"
     if len(parts) > 2 and parts[0] == "backends" and parts[1] != "include":
-        own = f"backends/{parts[1]}/"
-        return tuple(entry.replace("{own}", own) for entry in ALLOWED["backends/*/"])
+        own, rule = f"backends/{parts[1]}/", "backends/*/"
+    if own is not None:
+        return tuple(entry.replace("{own}", own) for entry in ALLOWED[rule])
     return ALLOWED.get(parts[0] + "/") if len(parts) > 1 else None
 
 
@@ -198,6 +207,9 @@ def check_include(path: str, include: Include, allowed: tuple[str, ...], files: 
             report("confined", f"'{name}' belongs to {vendor}, which only {' and '.join(places)} may include")
 
     target = name
+    sample = sample_folder(path)
+    if sample is not None and include.quoted and sample + name in files:
+        return problems
     if name.startswith("naru/"):
         owner = promised_owner(name, files)
         if owner is None:
@@ -232,7 +244,7 @@ def check_own_header(path: str, includes: list[Include], files: dict[str, str]) 
     stem = file.rpartition(".")[0]
     own = []
     if f"{folder}/{stem}.h" in files:
-        own.append(f"{folder}/{stem}.h")
+        own.append(f"{stem}.h" if sample_folder(path) else f"{folder}/{stem}.h")
     if f"{folder}/include/naru/{stem}.h" in files:
         own.append(f"naru/{stem}.h")
     if not own or (includes and includes[0].name in own):
@@ -307,7 +319,8 @@ CLEAN = {
         "void stop() { queue.abort(); device->exit(2); pool::exit(); }\n"
     ),
     "tools/naru/main.cpp": '// The program.\n#include "naru/session.h"\nint main() { std::exit(0); }\n',
-    "samples/reader.cpp": '// A sample.\n#include "naru/session.h"\n',
+    "tools/samples/reader/page.h": "// A page.\n#pragma once\n#include <vector>\n",
+    "tools/samples/reader/page.cpp": '// A page.\n#include "page.h"\n\n#include "naru/session.h"\n',
     "tests/cpu/device_test.cpp": '// Tests.\n#include "backends/cpu/device.h"\n',
     "tools/check": "#!/usr/bin/env bash\n# Checks.\n",
     "tools/dev/x.py": '#!/usr/bin/env python3\n"""Does x."""\n',
@@ -341,7 +354,10 @@ FAULTS = (
     ("layer", "runtime/a.cpp", '// A.\n#include "backends/cpu/device.h"\n', 2, "backends/cpu"),
     ("layer", "benchmarks/a.cpp", '// A.\n#include "tools/naru/table.h"\n', 2, "tools/naru"),
     ("layer", "tools/a.cpp", '// A.\n#include "tests/support/x.h"\n', 2, "tests/support"),
-    ("layer", "samples/a.cpp", '// A.\n#include "graph/graph.h"\n', 2, "graph/graph.h"),
+    ("layer", "tools/samples/reader/a.cpp", '// A.\n#include "graph/graph.h"\n', 2, "graph/graph.h"),
+    ("layer", "tools/samples/reader/a.cpp", '// A.\n#include "tools/naru/table.h"\n', 2, "tools/naru"),
+    ("from-root", "tools/samples/reader/a.cpp", '// A.\n#include "none.h"\n', 2, "from the root"),
+    ("own-header", "tools/samples/reader/page.cpp", '// A.\n#include "naru/tensor.h"\n', 2, "'page.h'"),
     ("confined", "runtime/a.cpp", "// A.\n#include <dnnl.hpp>\n", 2, "oneDNN"),
     ("confined", "backends/cuda/a.cpp", "// A.\n#include <oneapi/dnnl/dnnl.hpp>\n", 2, "oneDNN"),
     ("confined", "backends/cpu/a.cpp", "// A.\n#include <CL/cl.h>\n", 2, "OpenCL"),
