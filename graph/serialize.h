@@ -57,6 +57,12 @@ Container load_container(std::span<const std::byte> bytes, std::shared_ptr<const
 Graph load_naru(std::span<const std::byte> bytes, std::shared_ptr<const void> owner,
                 const LoadOptions& options = {});
 
+/// Maps a file and loads it.
+Graph load_naru(const std::filesystem::path& path, const LoadOptions& options = {});
+
+/// Reads a whole container and compares all hashes. @throws Error InvalidModel naming what differs.
+void verify_naru_hashes(const std::filesystem::path& path);
+
 /// True when the bytes begin as a container does.
 bool looks_like_naru(std::span<const std::byte> bytes) noexcept;
 

@@ -8,6 +8,7 @@
 #include "graph/element_check.h"
 #include "graph/infer.h"
 #include "graph/limits.h"
+#include "graph/model_file.h"
 #include "graph/op_def.h"
 #include "graph/serialize.h"
 #include "graph/serialize_format.h"
@@ -421,6 +422,16 @@ Container load_container(Bytes bytes, std::shared_ptr<const void> owner,
 
 Graph load_naru(Bytes bytes, std::shared_ptr<const void> owner, const LoadOptions& options) {
   return load_container(bytes, std::move(owner), options).graph;
+}
+
+Graph load_naru(const std::filesystem::path& path, const LoadOptions& options) {
+  const std::shared_ptr<const MappedFile> file = open_model_file(path).file;
+  return with_context([&] { return "loading " + quote_name(path.native()); },
+                      [&] { return load_naru(file->bytes(), file, options); });
+}
+
+void verify_naru_hashes(const std::filesystem::path& path) {
+  load_naru(path, {.infer = false, .verify_hashes = true});
 }
 
 }  // namespace naru

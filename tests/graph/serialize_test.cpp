@@ -247,6 +247,21 @@ TEST(Container, AFullDiskLeavesTheOldFileAndNothingElse) {
   std::signal(SIGXFSZ, old_handler);
 }
 
+TEST(Container, FilesRoundTrip) {
+  const Folder folder;
+  const fs::path path = folder / "model.naru";
+  save_naru(small_graph(), path);
+  const Graph graph = load_naru(path);
+  expect_same(load_naru(path, kPlain), small_graph());
+  save_naru(graph, path);  // over the file that the graph's tensors lie in
+  EXPECT_EQ(content_hash(graph.value(1).constant), content_hash(small_graph().value(1).constant));
+  verify_naru_hashes(path);
+  std::fstream(path, std::ios::in | std::ios::out | std::ios::binary)
+      .seekp(-100, std::ios::end)
+      .put('x');
+  EXPECT_THROW(verify_naru_hashes(path), Error);
+}
+
 TEST(Container, BadTargetsAreIoErrors) {
   const Folder folder;
   fs::create_directory(folder / "folder");
