@@ -191,7 +191,7 @@ void Lowering::copy_to(const Rep& from, const Rep& to) {
     node_index_ = node;
     return;
   }
-  with_dnnl("a reorder", [&] {
+  with_dnnl("a reorder of " + note, [&] {
     const dnnl::memory::desc source = desc_of(from.layout);
     const dnnl::memory::desc target = desc_of(to.layout);
     dnnl::primitive_attr attributes;

@@ -11,7 +11,7 @@ namespace naru::cpu {
 
 /// Runs `body`; a dnnl::error becomes an Error that names `what`.
 template <typename Body>
-decltype(auto) with_dnnl(const char* what, Body&& body) {
+decltype(auto) with_dnnl(const std::string& what, Body&& body) {
   try {
     return body();
   } catch (const dnnl::error& error) {

@@ -202,25 +202,42 @@ bool lower_split(Lowering& lowering) {
 
 // Concat
 
+/// The largest channel block in which input `i` is at hand.
+std::int64_t block_at_hand(const Lowering& lowering, std::size_t i) {
+  std::int64_t block = 1;
+  for (const Layout& layout : lowering.layouts(i)) block = std::max(block, layout.block);
+  return block;
+}
+
 /// The channel block in which all inputs can be joined along `axis`; 1 when only row-major fits.
 std::int64_t common_block(const Lowering& lowering, std::int64_t axis) {
-  std::int64_t block = 0;
+  const std::int64_t block = block_at_hand(lowering, 0);
   for (std::size_t i = 0; i < lowering.node().inputs.size(); ++i) {
-    std::int64_t own = 1;
-    for (const Layout& layout : lowering.layouts(i)) own = std::max(own, layout.block);
-    if (own == 1 || (block != 0 && own != block)) return 1;
-    if (axis == 1 && lowering.shape(i)[1] % own != 0) return 1;
-    block = own;
+    if (block_at_hand(lowering, i) != block) return 1;
+    if (axis == 1 && lowering.shape(i)[1] % block != 0) return 1;
   }
   return block;
+}
+
+/// True when all inputs are channels-last, so that joining channels keeps them so.
+bool all_channels_last(const Lowering& lowering) {
+  for (std::size_t i = 0; i < lowering.node().inputs.size(); ++i) {
+    const std::int64_t channels = lowering.shape(i)[1];
+    if (channels == 1 || block_at_hand(lowering, i) != channels) return false;
+  }
+  return true;
 }
 
 bool lower_concat(Lowering& lowering) {
   const Layout logical = lowering.output_layout(0);
   const std::int64_t rank = logical.shape.rank();
-  const auto axis = static_cast<std::size_t>(positive_axis(lowering.node().attr_int("axis"), rank));
-  const std::int64_t block = rank >= 3 ? common_block(lowering, static_cast<std::int64_t>(axis)) : 1;
+  auto axis = static_cast<std::size_t>(positive_axis(lowering.node().attr_int("axis"), rank));
+  const bool channels_last = rank >= 3 && axis == 1 && all_channels_last(lowering);
+  const std::int64_t block = rank < 3 ? 1
+                             : channels_last ? logical.channels()
+                                             : common_block(lowering, static_cast<std::int64_t>(axis));
   const Layout layout{logical.dtype, logical.shape, block};
+  if (channels_last) axis = static_cast<std::size_t>(rank);  // the innermost dimension in memory
   const std::vector<std::int64_t> dims = physical_dims(layout);
   const std::vector<std::int64_t> targets = Shape(dims).strides();
   std::int64_t outer = 1;
@@ -231,7 +248,7 @@ bool lower_concat(Lowering& lowering) {
   std::vector<StridedCopy> copies;
   std::vector<Operand> operands;
   for (std::size_t i = 0; i < lowering.node().inputs.size(); ++i) {
-    const Layout part{layout.dtype, lowering.shape(i), block};
+    const Layout part{layout.dtype, lowering.shape(i), channels_last ? lowering.shape(i)[1] : block};
     const std::vector<std::int64_t> sizes = physical_dims(part);
     const std::int64_t offset = begin * targets[axis];
     begin += sizes[axis];
