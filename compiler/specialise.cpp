@@ -9,23 +9,13 @@
 namespace naru {
 namespace {
 
-/// A bound shape must fit the declared one: equal numbers, one value per symbol.
-void check_input(const Value& declared, const Type& bound, std::map<std::string, Dim>& symbols) {
+/// One symbol has one value over all inputs.
+void check_symbols(const Value& declared, const Type& bound, std::map<std::string, Dim>& symbols) {
   const Type& type = declared.type;
-  const auto mismatch = [&] {
-    fail(ErrorCode::InvalidArgument, "input '{}': got {}, expected {}", declared.name,
-         to_string(bound), to_string(type));
-  };
-  if (type.kind == TypeKind::Unknown) return;
-  if (type.kind != bound.kind) mismatch();
-  if (!type.is_tensor()) return;
-  if (type.dtype != DType::Undefined && type.dtype != bound.dtype) mismatch();
-  if (!type.shape) return;
-  if (type.shape->size() != bound.shape->size()) mismatch();
+  if (!type.is_tensor() || !type.shape) return;
   for (std::size_t i = 0; i < type.shape->size(); ++i) {
     const Dim& dim = (*type.shape)[i];
     const Dim& actual = (*bound.shape)[i];
-    if (dim.is_known() && !(dim == actual)) mismatch();
     if (!dim.is_symbol()) continue;
     const auto [found, added] = symbols.emplace(dim.to_string(), actual);
     if (!added && !(found->second == actual)) {
@@ -45,12 +35,31 @@ bool InputBinding::operator==(const InputBinding& other) const {
          std::memcmp(value.data(), other.value.data(), static_cast<std::size_t>(value.size_bytes())) == 0;
 }
 
+void check_binding(const Value& declared, const Type& bound) {
+  const Type& type = declared.type;
+  const auto mismatch = [&] {
+    fail(ErrorCode::InvalidArgument, "input '{}': got {}, expected {}", declared.name,
+         to_string(bound), to_string(type));
+  };
+  if (type.kind == TypeKind::Unknown) return;
+  if (type.kind != bound.kind) mismatch();
+  if (!type.is_tensor()) return;
+  if (type.dtype != DType::Undefined && type.dtype != bound.dtype) mismatch();
+  if (!type.shape) return;
+  if (type.shape->size() != bound.shape->size()) mismatch();
+  for (std::size_t i = 0; i < type.shape->size(); ++i) {
+    const Dim& dim = (*type.shape)[i];
+    if (dim.is_known() && !(dim == (*bound.shape)[i])) mismatch();
+  }
+}
+
 Graph specialise(const Graph& graph, std::span<const InputBinding> bindings) {
   Graph result = graph;
   std::map<std::string, Dim> symbols;
   for (std::size_t i = 0; i < bindings.size(); ++i) {
     const ValueId id = result.inputs[i];
-    check_input(result.value(id), bindings[i].type, symbols);
+    check_binding(result.value(id), bindings[i].type);
+    check_symbols(result.value(id), bindings[i].type, symbols);
     result.value(id).type = bindings[i].type;
     if (!bindings[i].value.defined()) continue;
     const ValueId constant =

@@ -157,6 +157,10 @@ Model::Impl::Impl(std::shared_ptr<Engine::Impl> owner, Graph optimised)
       constants_bytes(constant_bytes(*graph)) {
   for (const ValueId id : graph->inputs) inputs.push_back(port_of(graph->value(id)));
   for (const ValueId id : graph->outputs) outputs.push_back(port_of(graph->value(id)));
+  for (const State& state : graph->states) {
+    states.push_back(port_of(graph->value(state.input)));
+    states.back().name = state.name;
+  }
   std::vector<Device*> devices;
   for (const auto& device : engine->devices) devices.push_back(device.get());
   ExecutorOptions executor_options;
@@ -176,7 +180,8 @@ std::vector<Datum> Model::Impl::check_inputs(std::vector<Datum> data) const {
   return data;
 }
 
-std::vector<Datum> Model::Impl::initial_states(const std::vector<Datum>& data) const {
+std::vector<Datum> Model::Impl::initial_states(const std::vector<Datum>& data,
+                                               const std::map<std::string, Datum>& given) const {
   std::map<std::string, Dim> symbols;
   for (std::size_t i = 0; i < data.size(); ++i) {
     const Type& type = graph->value(graph->inputs[i]).type;
@@ -192,28 +197,34 @@ std::vector<Datum> Model::Impl::initial_states(const std::vector<Datum>& data) c
     const auto found = symbols.find(name);
     return found == symbols.end() ? std::nullopt : std::optional(found->second);
   };
-  std::vector<Datum> states;
+  std::vector<Datum> result;
   for (const State& state : graph->states) {
+    if (const auto found = given.find(state.name); found != given.end()) {
+      result.push_back(found->second);
+      continue;
+    }
     const Type& type = graph->value(state.input).type;
     Shape shape;
     for (const Dim& dim : type.shape.value_or(SymShape{})) {
       const Dim bound = dim.substitute(lookup);
       if (!bound.is_known()) {
-        fail(ErrorCode::InvalidArgument, "state '{}': its shape {} does not follow from the inputs",
+        fail(ErrorCode::InvalidArgument,
+             "state '{}': its shape {} does not follow from the inputs, set it before the first run",
              state.name, to_string(type));
       }
       shape.push_back(bound.value());
     }
     Tensor zeros(type.dtype, shape);
     std::fill_n(zeros.mutable_data(), zeros.size_bytes(), std::byte{0});
-    states.emplace_back(std::move(zeros));
+    result.emplace_back(std::move(zeros));
   }
-  return states;
+  return result;
 }
 
 const std::string& Model::name() const { return impl_->graph->name; }
 const std::vector<PortInfo>& Model::inputs() const { return impl_->inputs; }
 const std::vector<PortInfo>& Model::outputs() const { return impl_->outputs; }
+const std::vector<PortInfo>& Model::states() const { return impl_->states; }
 
 std::vector<std::pair<std::string, std::string>> Model::metadata() const {
   return {impl_->graph->metadata.begin(), impl_->graph->metadata.end()};
@@ -271,7 +282,7 @@ std::vector<Datum> Session::Impl::run(std::vector<Datum> data, const RunContext&
   data = model->check_inputs(std::move(data));
   if (model->graph->states.empty()) return model->executor->run(std::move(data), context);
   const std::lock_guard lock(state_mutex);
-  if (states.empty()) states = model->initial_states(data);
+  if (states.empty()) states = model->initial_states(data, given);
   data.insert(data.end(), states.begin(), states.end());
   std::vector<Datum> outputs = model->executor->run(std::move(data), context);
   const auto first_state = outputs.end() - static_cast<std::ptrdiff_t>(states.size());
@@ -316,6 +327,24 @@ std::vector<Datum> Session::run(std::vector<Datum> inputs, const RunOptions& opt
 void Session::reset() {
   const std::lock_guard lock(impl_->state_mutex);
   impl_->states.clear();
+  impl_->given.clear();
+}
+
+void Session::set_state(const std::string& name, Datum value) {
+  const Graph& graph = *impl_->model->graph;
+  const auto found = std::find_if(graph.states.begin(), graph.states.end(),
+                                  [&](const State& state) { return state.name == name; });
+  if (found == graph.states.end()) {
+    fail(ErrorCode::InvalidArgument, "model '{}': has no state '{}'", graph.name, name);
+  }
+  with_context([&] { return "setting state '" + name + "'"; },
+               [&] { check_binding(graph.value(found->input), Type::of(value)); });
+  const std::lock_guard lock(impl_->state_mutex);
+  if (impl_->states.empty()) {
+    impl_->given[name] = std::move(value);
+  } else {
+    impl_->states[static_cast<std::size_t>(found - graph.states.begin())] = std::move(value);
+  }
 }
 
 // Request

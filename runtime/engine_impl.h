@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -31,8 +32,9 @@ struct Model::Impl {
   Impl(std::shared_ptr<Engine::Impl> owner, Graph optimised);
 
   std::vector<Datum> check_inputs(std::vector<Datum> data) const;
-  /// Zeros for every state, with the symbols that `data` binds.
-  std::vector<Datum> initial_states(const std::vector<Datum>& data) const;
+  /// For every state what `given` holds, else zeros with the symbols that `data` binds.
+  std::vector<Datum> initial_states(const std::vector<Datum>& data,
+                                    const std::map<std::string, Datum>& given = {}) const;
   std::shared_ptr<const Plan> plan_for(std::vector<Datum> data);
 
   std::shared_ptr<Engine::Impl> engine;
@@ -40,6 +42,7 @@ struct Model::Impl {
   std::int64_t constants_bytes = 0;
   std::vector<PortInfo> inputs;
   std::vector<PortInfo> outputs;
+  std::vector<PortInfo> states;
   std::unique_ptr<Executor> executor;
 };
 
@@ -51,7 +54,8 @@ struct Session::Impl {
 
   std::shared_ptr<Model::Impl> model;
   std::mutex state_mutex;
-  std::vector<Datum> states;
+  std::map<std::string, Datum> given;  ///< states set before the first run
+  std::vector<Datum> states;           ///< empty before the first run
 };
 
 /// Makes a model from a graph in memory; Engine::load() and tools share it.

@@ -142,6 +142,10 @@ TEST_P(EngineOnDevice, CarriedStateStartsAtZeroAndResets) {
   EXPECT_EQ(floats(session.run({one})[0]), (std::vector<float>{3, 6}));
   session.reset();
   EXPECT_EQ(floats(session.run({one})[0]), (std::vector<float>{1, 2}));
+  session.set_state("state", f32({2}, {10, 20}));
+  EXPECT_EQ(floats(session.run({one})[0]), (std::vector<float>{11, 22}));
+  EXPECT_THROW(session.set_state("state", i64({2}, {1, 2})), Error);
+  EXPECT_THROW(session.set_state("x", f32({2}, {1, 2})), Error);
 }
 
 TEST_P(EngineOnDevice, ManyThreadsShareOneModel) {
@@ -168,7 +172,7 @@ TEST_P(EngineOnDevice, ManyThreadsShareOneModel) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Devices, EngineOnDevice, testing::Values("reference", "cpu"),
-                         [](const auto& info) { return std::string(info.param); });
+                         [](const auto& device) { return std::string(device.param); });
 
 TEST(Engine, RejectsInputsThatDoNotFitAndServesTheNext) {
   const Engine engine = engine_on("reference");

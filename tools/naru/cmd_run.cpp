@@ -216,6 +216,7 @@ int run(const RunCommand& command) {
   const Model model = engine.load(command.model, model_options(command));
   const std::vector<Datum> inputs = make_inputs(model, command.input);
   Session session = model.create_session();
+  set_states(session, model, command.input);
   RunOptions options;
   options.profile = command.profile || !command.trace.empty();
 

@@ -20,13 +20,15 @@ namespace {
 std::map<std::string, std::string> by_name(const std::vector<std::string>& words, const Model& model,
                                            const char* option) {
   std::map<std::string, std::string> result;
+  std::vector<PortInfo> ports = model.inputs();
+  ports.insert(ports.end(), model.states().begin(), model.states().end());
   for (const std::string& word : words) {
-    const auto match = std::find_if(model.inputs().begin(), model.inputs().end(), [&](const PortInfo& port) {
+    const auto match = std::find_if(ports.begin(), ports.end(), [&](const PortInfo& port) {
       return word.starts_with(port.name + "=");
     });
-    if (match == model.inputs().end()) {
+    if (match == ports.end()) {
       std::string names;
-      for (const PortInfo& port : model.inputs()) names += (names.empty() ? "" : ", ") + port.name;
+      for (const PortInfo& port : ports) names += (names.empty() ? "" : ", ") + port.name;
       fail(ErrorCode::InvalidArgument, "{} '{}': got no NAME=VALUE of an input, expected one of {}", option, word,
            names);
     }
@@ -140,6 +142,18 @@ Tensor file_tensor(const PortInfo& port, const std::string& file, const InputOpt
        port.name, file);
 }
 
+/// One tensor from its word: "random", "zeros" or a file.
+Tensor make_tensor(const PortInfo& port, const std::string& what, const InputOptions& options,
+                   const std::map<std::string, std::string>& shapes, std::uint64_t seed) {
+  if (what == "random" || what == "zeros") {
+    const Shape shape = shape_for(port, shapes);
+    const bool random = what == "random" && port.dtype != DType::String;
+    return random ? random_tensor(port.dtype, shape, seed) : zero_tensor(port.dtype, shape);
+  }
+  return with_context([&] { return "reading input '" + port.name + "'"; },
+                      [&] { return file_tensor(port, what, options, shapes); });
+}
+
 }  // namespace
 
 void InputOptions::add_to(CLI::App& command) {
@@ -174,17 +188,20 @@ std::vector<Datum> make_inputs(const Model& model, const InputOptions& options) 
   for (const PortInfo& port : model.inputs()) {
     const auto source = sources.find(port.name);
     const std::string what = source == sources.end() ? "random" : source->second;
-    if (what == "random" || what == "zeros") {
-      const Shape shape = shape_for(port, shapes);
-      const std::uint64_t seed = options.seed + result.size();
-      result.emplace_back(what == "random" && port.dtype != DType::String ? random_tensor(port.dtype, shape, seed)
-                                                                         : zero_tensor(port.dtype, shape));
-    } else {
-      result.emplace_back(with_context([&] { return "reading input '" + port.name + "'"; },
-                                       [&] { return file_tensor(port, what, options, shapes); }));
-    }
+    result.emplace_back(make_tensor(port, what, options, shapes, options.seed + result.size()));
   }
   return result;
+}
+
+void set_states(Session& session, const Model& model, const InputOptions& options) {
+  const std::map<std::string, std::string> sources = by_name(options.inputs, model, "--input");
+  const std::map<std::string, std::string> shapes = by_name(options.shapes, model, "--shape");
+  for (const PortInfo& port : model.states()) {
+    const auto source = sources.find(port.name);
+    if (source == sources.end() && !shapes.contains(port.name)) continue;
+    const std::string what = source == sources.end() ? "zeros" : source->second;
+    session.set_state(port.name, make_tensor(port, what, options, shapes, options.seed));
+  }
 }
 
 }  // namespace naru::tool

@@ -28,6 +28,10 @@ struct InputOptions {
 /// @throws Error InvalidArgument naming the input, what was got, expected, and what to do.
 std::vector<Datum> make_inputs(const Model& model, const InputOptions& options);
 
+/// Sets the states of `session` that --input or --shape name: from a file, random, or (the default)
+/// zeros. States that are not named keep to their own zeros.
+void set_states(Session& session, const Model& model, const InputOptions& options);
+
 /// "1x3x640x640" as numbers. @throws Error InvalidArgument.
 Shape parse_shape(const std::string& text);
 

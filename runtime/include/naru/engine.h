@@ -99,6 +99,10 @@ class Session {
   Request submit(std::vector<Datum> inputs, const RunOptions& options = {});
   /// Forgets the carried states: the next run starts from zeros.
   void reset();
+  /// Replaces what a state holds. Needed before the first run only where the shape of its zeros
+  /// does not follow from the inputs. @throws Error InvalidArgument for an unknown state, or another
+  /// type than Model::states() names.
+  void set_state(const std::string& name, Datum value);
 
   struct Impl;
   explicit Session(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -118,6 +122,8 @@ class Model {
   const std::string& name() const;
   const std::vector<PortInfo>& inputs() const;
   const std::vector<PortInfo>& outputs() const;
+  /// The states that a session carries, by the name of the input that reads each.
+  const std::vector<PortInfo>& states() const;
   /// Key/value pairs that the model file carries.
   std::vector<std::pair<std::string, std::string>> metadata() const;
   Session create_session() const;
