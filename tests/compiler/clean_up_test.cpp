@@ -71,6 +71,17 @@ TEST(FoldConstants, ANodeThatFailsStays) {
   EXPECT_EQ(ops_of(graph), "Div");
 }
 
+TEST(FoldConstants, KnownDimensionsAreConstants) {
+  // The batch stays symbolic; what follows from the 4 is known.
+  expect_rewrite({{"fold", fold_constants}, {"dead", eliminate_dead}}, R"(
+    input %x: f32[n,4,h,6]
+    const %i: i64[1] = {1} const %two: i64[1] = {2} const %rest: i64[1] = {-1}
+    %s = Shape(%x) %c = Gather(%s, %i) %half = Div(%c, %two)
+    %t = Concat(%rest, %half) {axis=0} %y = Reshape(%x, %t)
+    output %y
+  )", "Reshape");
+}
+
 TEST(EliminateCommon, MergesEqualNodesAndConstants) {
   expect_rewrite(eliminate_common, R"(
     input %x: f32[n,3]
