@@ -5,18 +5,40 @@
 
 namespace naru {
 
+namespace {
+
+std::vector<Pass> clean_up(int group) {
+  return {
+      {"eliminate_dead", eliminate_dead, group},
+      {"narrow_captures", narrow_captures, group},
+      {"fold_constants", fold_constants, group},
+      {"fold_branches", fold_branches, group},
+      {"simplify_movement", simplify_movement, group},
+      {"simplify_arithmetic", simplify_arithmetic, group},
+      {"eliminate_common", eliminate_common, group},
+  };
+}
+
+}  // namespace
+
 std::vector<Pass> generic_pipeline(int level) {
   if (level <= 0) return {{"eliminate_dead", eliminate_dead}};
-  constexpr int kClean = 1;
-  return {
-      {"eliminate_dead", eliminate_dead, kClean},
-      {"narrow_captures", narrow_captures, kClean},
-      {"fold_constants", fold_constants, kClean},
-      {"fold_branches", fold_branches, kClean},
-      {"simplify_movement", simplify_movement, kClean},
-      {"simplify_arithmetic", simplify_arithmetic, kClean},
-      {"eliminate_common", eliminate_common, kClean},
+  constexpr int kClean = 1, kFuse = 2;
+  std::vector<Pass> passes = clean_up(kClean);
+  if (level == 1) return passes;
+  const std::vector<Pass> fusion = {
+      {"fuse_composites", fuse_composites, kFuse},
+      {"fold_affine", fold_affine, kFuse},
+      {"fuse_anchors", fuse_anchors, kFuse},
+      {"simplify_movement", simplify_movement, kFuse},
+      {"simplify_arithmetic", simplify_arithmetic, kFuse},
+      {"eliminate_common", eliminate_common, kFuse},
+      {"fuse_post_ops", fuse_post_ops},
+      {"eliminate_common", eliminate_common},
+      {"eliminate_dead", eliminate_dead},
   };
+  passes.insert(passes.end(), fusion.begin(), fusion.end());
+  return passes;
 }
 
 std::vector<Pass> specialised_pipeline() {

@@ -53,6 +53,10 @@ const Node* Rewriter::producer(ValueId id, std::string_view op) const {
   return node != nullptr && node->op->full_name() == op ? node : nullptr;
 }
 
+std::size_t Rewriter::position(ValueId id) const {
+  return static_cast<std::size_t>(producer_[at(resolve(id))] + 1);
+}
+
 const Tensor* Rewriter::constant(ValueId id) const {
   if (id == kNoValue) return nullptr;
   const Value& v = graph_.value(id);

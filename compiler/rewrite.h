@@ -43,6 +43,8 @@ class Rewriter {
   const Node* producer(ValueId id) const;
   /// The producer when it is of operator `op`, else null.
   const Node* producer(ValueId id, std::string_view op) const;
+  /// Where the producer stands in the order so far; 0 for inputs and constants.
+  std::size_t position(ValueId id) const;
   /// The value when it is a constant, else null.
   const Tensor* constant(ValueId id) const;
   /// Uses by nodes; graph and state outputs are not counted.
