@@ -1,6 +1,7 @@
 // Passes: the loop over passes and groups, with checks, timing, log lines and dumps.
 #include "compiler/pass.h"
 
+#include <atomic>
 #include <cctype>
 #include <cstdio>
 #include <cstdlib>
@@ -46,19 +47,26 @@ std::string environment(const char* name) {
   return value == nullptr ? "" : value;
 }
 
-/// Writes the text form of `graph` into `folder`; the file's name tells model, order and pass.
-void dump(const Graph& graph, const std::string& folder, std::size_t number, const std::string& pass) {
+/// Writes the text form of `graph` into `folder`; the file's name tells model, run, order and pass.
+void dump(const Graph& graph, const std::string& folder, int run, std::size_t number,
+          const std::string& pass) {
   std::string model = graph.name.empty() ? "graph" : graph.name;
   for (char& c : model) {
     if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = '_';
   }
   std::error_code error;
   std::filesystem::create_directories(folder, error);
-  const std::string path = fmt::format("{}/{}.{:03}.{}.txt", folder, model.substr(0, 64), number, pass);
+  const std::string path = fmt::format("{}/{}.{:02}.{:03}.{}.txt", folder, model.substr(0, 64), run, number, pass);
   std::ofstream file(path);
   file << print(graph);
   file.close();
   if (!file) fail(ErrorCode::Io, "dump '{}' could not be written", path);
+}
+
+/// A number for each run of this process, so that one does not overwrite the dumps of another.
+int next_run() {
+  static std::atomic<int> runs{0};
+  return runs++;
 }
 
 /// One call of optimize().
@@ -73,7 +81,7 @@ class Run {
 
   std::vector<PassRecord> all(const std::vector<Pass>& passes) {
     infer_types(graph_);
-    if (!options_.dump_dir.empty()) dump(graph_, options_.dump_dir, 0, "input");
+    if (!options_.dump_dir.empty()) dump(graph_, options_.dump_dir, run_, 0, "input");
     for (std::size_t first = 0; first < passes.size();) {
       std::size_t last = first + 1;
       while (passes[first].group > 0 && last < passes.size() &&
@@ -112,13 +120,14 @@ class Run {
     if (options_.log) options_.log(to_string(record));
     records_.push_back(record);
     if (record.changed && !options_.dump_dir.empty()) {
-      dump(graph_, options_.dump_dir, records_.size(), pass.name);
+      dump(graph_, options_.dump_dir, run_, records_.size(), pass.name);
     }
     return record.changed;
   }
 
   Graph& graph_;
   PassOptions options_;
+  int run_ = next_run();
   std::vector<PassRecord> records_;
 };
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <functional>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -94,43 +93,46 @@ bool all_are(const Values& values, double wanted) {
 std::optional<Tensor> rounded(DType dtype, const Shape& shape, const Values& values) {
   Tensor tensor(dtype, shape);
   from_wide<double>(values, tensor);
-  for (double value : to_wide<double>(tensor)) {
-    if (!std::isfinite(value)) return std::nullopt;
-  }
-  return tensor;
+  const Values back = to_wide<double>(tensor);
+  const bool finite = std::all_of(back.begin(), back.end(), [](double v) { return std::isfinite(v); });
+  return finite ? std::optional(std::move(tensor)) : std::nullopt;
 }
 
-/// Weights of a convolution or matrix product, and which channels each of them joins.
+/// A convolution or matrix product with constant weights, seen as [rows, columns, inner]: a row is a
+/// channel of one side, a column one of the other side within a group of rows.
 struct Anchor {
   const Node* node = nullptr;
   const Tensor* weights = nullptr;
   Channels in;
   Channels out;
+  std::size_t rows = 1;
+  std::size_t columns = 1;
+  std::size_t inner = 1;
+  std::size_t rows_per_group = 1;
+  bool out_is_row = true;
   bool bias_is_input = true;  ///< a shift can become input 2
-  std::function<std::size_t(std::size_t)> in_of;   // weight index -> channel
-  std::function<std::size_t(std::size_t)> out_of;
+
+  std::size_t out_of(std::size_t row, std::size_t column) const {
+    return out_is_row ? row : row / rows_per_group * columns + column;
+  }
+  std::size_t in_of(std::size_t row, std::size_t column) const {
+    return out_is_row ? row / rows_per_group * columns + column : row;
+  }
 };
 
 std::optional<Anchor> convolution_anchor(const Rewriter& rw, const Node& node) {
-  const bool transposed = node.op->name == "ConvTranspose";
   const Tensor& weights = *rw.constant(node.inputs[1]);
   const std::int64_t rank = weights.rank();
   const std::int64_t groups = node.attr_int_or("group", 1);
   if (rank < 3 || groups < 1 || weights.shape()[0] % groups != 0) return std::nullopt;
-  const std::int64_t first = weights.shape()[0], second = weights.shape()[1];
-  Anchor anchor{&node, &weights, {rank, 1, second * groups}, {rank, 1, first}, true, {}, {}};
-  if (transposed) std::swap(anchor.in.count, anchor.out.count);
-  const auto kernel = static_cast<std::size_t>(weights.shape().numel(2, rank));
-  const auto row = kernel * static_cast<std::size_t>(second);
-  const auto rows_per_group = static_cast<std::size_t>(first / groups);
-  // The first axis counts all channels of one side, the second those of the other in one group.
-  const auto by_row = [=](std::size_t i) { return i / row; };
-  const auto by_column = [=](std::size_t i) {
-    return i / row / rows_per_group * static_cast<std::size_t>(second) + i / kernel % static_cast<std::size_t>(second);
-  };
-  anchor.out_of = by_row;
-  anchor.in_of = by_column;
-  if (transposed) std::swap(anchor.in_of, anchor.out_of);
+  const std::int64_t rows = weights.shape()[0], columns = weights.shape()[1];
+  Anchor anchor{&node, &weights, {rank, 1, columns * groups}, {rank, 1, rows}};
+  anchor.rows = static_cast<std::size_t>(rows);
+  anchor.columns = static_cast<std::size_t>(columns);
+  anchor.inner = static_cast<std::size_t>(weights.shape().numel(2, rank));
+  anchor.rows_per_group = static_cast<std::size_t>(rows / groups);
+  anchor.out_is_row = node.op->name == "Conv";
+  if (!anchor.out_is_row) std::swap(anchor.in.count, anchor.out.count);
   return anchor;
 }
 
@@ -138,17 +140,57 @@ std::optional<Anchor> product_anchor(const Rewriter& rw, const Node& node) {
   const Tensor& weights = *rw.constant(node.inputs[1]);
   const std::int64_t in_rank = rank_of(rw.type(node.inputs[0]));
   if (weights.rank() != 2 || in_rank < 2) return std::nullopt;
-  const bool transposed = node.attr_int_or("transB", 0) != 0;
-  const bool rows_are_last = node.attr_int_or("transA", 0) != 0;
-  const std::int64_t depth = weights.shape()[transposed ? 1 : 0];
-  const std::int64_t width = weights.shape()[transposed ? 0 : 1];
-  Anchor anchor{&node, &weights, {in_rank, in_rank - (rows_are_last ? 2 : 1), depth},
-                {in_rank, in_rank - 1, width}, node.op->domain == "naru", {}, {}};
-  const auto columns = static_cast<std::size_t>(std::max<std::int64_t>(weights.shape()[1], 1));
-  anchor.in_of = [=](std::size_t i) { return i / columns; };
-  anchor.out_of = [=](std::size_t i) { return i % columns; };
-  if (transposed) std::swap(anchor.in_of, anchor.out_of);
+  Anchor anchor{&node, &weights, {in_rank, in_rank - 1, weights.shape()[0]}, {in_rank, in_rank - 1, weights.shape()[1]}};
+  anchor.rows = static_cast<std::size_t>(weights.shape()[0]);
+  anchor.columns = static_cast<std::size_t>(weights.shape()[1]);
+  anchor.rows_per_group = anchor.rows;
+  anchor.out_is_row = node.attr_int_or("transB", 0) != 0;
+  if (anchor.out_is_row) std::swap(anchor.in.count, anchor.out.count);
+  if (node.attr_int_or("transA", 0) != 0) anchor.in.axis = in_rank - 2;
+  anchor.bias_is_input = node.op->domain == "naru";
   return anchor;
+}
+
+/// The weights, each scaled by what `factor(row, column)` gives; nothing when one leaves its range.
+template <typename Factor>
+std::optional<Tensor> scaled(const Anchor& anchor, Factor factor) {
+  const Tensor& weights = *anchor.weights;
+  Tensor result(weights.dtype(), weights.shape());
+  bool finite = true;
+  const auto each = [&](auto&& multiply) {
+    std::int64_t i = 0;
+    for (std::size_t row = 0; row < anchor.rows; ++row) {
+      for (std::size_t column = 0; column < anchor.columns; ++column) {
+        const double by = factor(row, column);
+        for (std::size_t k = 0; k < anchor.inner; ++k, ++i) finite &= std::isfinite(multiply(i, by));
+      }
+    }
+  };
+  if (weights.dtype() == DType::F32) {  // millions of them: no dispatch by type inside
+    const float* from = weights.as<float>().data();
+    float* to = result.as_mutable<float>().data();
+    each([&](std::int64_t i, double by) { return to[i] = static_cast<float>(from[i] * by); });
+  } else {
+    each([&](std::int64_t i, double by) {
+      store_f64(weights.dtype(), result.mutable_data(), i, load_f64(weights.dtype(), weights.data(), i) * by);
+      return load_f64(weights.dtype(), result.data(), i);
+    });
+  }
+  return finite ? std::optional(std::move(result)) : std::nullopt;
+}
+
+/// What the anchor makes of one constant per input channel, per output channel.
+Values image_of(const Anchor& anchor, const Values& constants) {
+  Values image(static_cast<std::size_t>(anchor.out.count), 0.0);
+  std::int64_t i = 0;
+  for (std::size_t row = 0; row < anchor.rows; ++row) {
+    for (std::size_t column = 0; column < anchor.columns; ++column) {
+      double sum = 0;
+      for (std::size_t k = 0; k < anchor.inner; ++k, ++i) sum += load_f64(anchor.weights->dtype(), anchor.weights->data(), i);
+      image[anchor.out_of(row, column)] += sum * constants[anchor.in_of(row, column)];
+    }
+  }
+  return image;
 }
 
 /// The node as something with constant weights and nothing behind its bias.
@@ -172,19 +214,17 @@ std::optional<Values> bias_of(const Rewriter& rw, const Anchor& anchor) {
   return per_channel(bias, {anchor.out.rank, anchor.out.rank - 1, anchor.out.count});
 }
 
-/// Replaces the root by the anchor with these weights and bias.
+/// Replaces the root by the anchor with these weights, its own when absent, and this bias.
 bool replace_anchor(Rewriter& rw, const Node& root, const Anchor& anchor, ValueId input,
-                    const std::optional<Values>& weights, const Values& bias) {
-  const DType dtype = anchor.weights->dtype();
+                    std::optional<Tensor> weights, const Values& bias) {
   const bool with_bias = anchor.node->has_input(2) || !all_are(bias, 0.0);
-  std::optional<Tensor> new_weights, new_bias;
-  if (weights) new_weights = rounded(dtype, anchor.weights->shape(), *weights);
-  if (with_bias) new_bias = rounded(dtype, {anchor.out.count}, bias);
-  if (weights.has_value() != new_weights.has_value() || with_bias != new_bias.has_value()) return false;
+  std::optional<Tensor> new_bias;
+  if (with_bias) new_bias = rounded(anchor.weights->dtype(), {anchor.out.count}, bias);
+  if (with_bias != new_bias.has_value()) return false;
   const Node& old = *anchor.node;
   const bool as_fused = with_bias && !anchor.bias_is_input;
   std::vector<ValueId> inputs{input, old.inputs[1]};
-  if (new_weights) inputs[1] = rw.add_constant(rw.value(old.inputs[1]).name, std::move(*new_weights));
+  if (weights) inputs[1] = rw.add_constant(rw.value(old.inputs[1]).name, std::move(*weights));
   if (new_bias) inputs.push_back(rw.add_constant(root.name + "/bias", std::move(*new_bias)));
   rw.replace(as_fused ? "naru.FusedMatMul" : old.op->full_name(), std::move(inputs), old.attributes);
   return true;
@@ -199,12 +239,12 @@ bool fold_behind(Rewriter& rw, const Node& root) {
   std::optional<Values> bias = affine ? bias_of(rw, *anchor) : std::nullopt;
   if (!affine || !bias) return false;
   for (std::size_t c = 0; c < bias->size(); ++c) (*bias)[c] = (*bias)[c] * affine->scale[c] + affine->shift[c];
-  std::optional<Values> weights;
+  std::optional<Tensor> weights;
   if (!all_are(affine->scale, 1.0)) {
-    weights = to_wide<double>(*anchor->weights);
-    for (std::size_t i = 0; i < weights->size(); ++i) (*weights)[i] *= affine->scale[anchor->out_of(i)];
+    weights = scaled(*anchor, [&](std::size_t r, std::size_t c) { return affine->scale[anchor->out_of(r, c)]; });
+    if (!weights) return false;
   }
-  return replace_anchor(rw, root, *anchor, anchor->node->inputs[0], weights, *bias);
+  return replace_anchor(rw, root, *anchor, anchor->node->inputs[0], std::move(weights), *bias);
 }
 
 /// True when every output sees all weights: no padding that a shift would have to pass through.
@@ -228,13 +268,14 @@ bool fold_before(Rewriter& rw, const Node& root) {
   std::optional<Values> bias = bias_of(rw, *anchor);
   if (!bias) return false;
   const double alpha = root.op->name == "FusedMatMul" ? root.attr_float("alpha") : 1.0;
-  Values weights = to_wide<double>(*anchor->weights);
-  for (std::size_t i = 0; i < weights.size(); ++i) {
-    const std::size_t channel = anchor->in_of(i);
-    (*bias)[anchor->out_of(i)] += alpha * weights[i] * affine->shift[channel];
-    weights[i] *= affine->scale[channel];
+  if (!all_are(affine->shift, 0.0)) {
+    const Values image = image_of(*anchor, affine->shift);
+    for (std::size_t c = 0; c < image.size(); ++c) (*bias)[c] += alpha * image[c];
   }
-  return replace_anchor(rw, root, *anchor, inner->inputs[0], weights, *bias);
+  std::optional<Tensor> weights =
+      scaled(*anchor, [&](std::size_t r, std::size_t c) { return affine->scale[anchor->in_of(r, c)]; });
+  if (!weights) return false;
+  return replace_anchor(rw, root, *anchor, inner->inputs[0], std::move(weights), *bias);
 }
 
 /// A convolution with weights known only at run time can still take a constant bias.

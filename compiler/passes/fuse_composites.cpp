@@ -90,6 +90,29 @@ std::optional<Shape> known_tail(const Type& type, std::int64_t axis) {
   return shape;
 }
 
+/// A constant that broadcasts along dimensions [axis, rank) only, brought to their shape.
+std::optional<Tensor> over_tail(const Rewriter& rw, const Type& type, std::int64_t axis, ValueId constant) {
+  const std::optional<Shape> tail = known_tail(type, axis);
+  if (!tail) return std::nullopt;
+  const Tensor& value = *rw.constant(constant);
+  Shape own = value.shape();
+  while (own.rank() > tail->rank() && own[0] == 1) own = Shape(Ints(own.begin() + 1, own.end()));
+  if (own.rank() > tail->rank() || value.rank() > rank_of(type)) return std::nullopt;
+  for (std::int64_t i = 1; i <= own.rank(); ++i) {
+    const std::int64_t dim = own[own.rank() - i];
+    if (dim != 1 && dim != (*tail)[tail->rank() - i]) return std::nullopt;
+  }
+  return evaluate_constant("Expand", {value.reshaped(own), Tensor::from<std::int64_t>({tail->rank()}, tail->dims())});
+}
+
+/// As above for the dimensions that a normalization node runs over.
+std::optional<Tensor> over_tail(const Rewriter& rw, const Node& norm, ValueId constant) {
+  const Type& type = rw.type(norm.inputs[0]);
+  std::int64_t axis = norm.attr_int("axis");
+  if (axis < 0) axis += rank_of(type);
+  return rank_of(type) < 0 ? std::nullopt : over_tail(rw, type, axis, constant);
+}
+
 bool normalization(Rewriter& rw, const Node& root, const Match& m, const char* op) {
   if (find_op(op) == nullptr) return false;
   const ValueId x = m["x"];
@@ -106,27 +129,42 @@ bool normalization(Rewriter& rw, const Node& root, const Match& m, const char* o
 bool layer_normalization(Rewriter& rw, const Node& root, const Match& m) {
   return normalization(rw, root, m, "LayerNormalization");
 }
-bool rms_normalization(Rewriter& rw, const Node& root, const Match& m) {
-  return normalization(rw, root, m, "RMSNormalization");
+
+/// (x - mean) * (scale / sqrt(...)): the scale comes in before the product.
+bool scaled_normalization(Rewriter& rw, const Node& root, const Match& m) {
+  const Node& node = m.node("v");
+  const std::optional<std::int64_t> axis = trailing_axis(rw, node);
+  if (!axis || trailing_axis(rw, m.node("m")) != axis || !same_shape(rw.type(m["x"]), rw.type(root.outputs[0]))) {
+    return false;
+  }
+  std::optional<Tensor> scale = over_tail(rw, rw.type(m["x"]), *axis, m["s"]);
+  if (!scale) return false;
+  const float epsilon = scalar_of(rw, m["e"]);
+  const ValueId scale_id = rw.add_constant(root.name + "/scale", std::move(*scale));
+  rw.replace("LayerNormalization", {m["x"], scale_id},
+             {{"axis", *axis - rank_of(rw.type(m["x"]))}, {"epsilon", epsilon}});
+  return true;
 }
 
-/// A constant that broadcasts along the normalized dimensions only, brought to their shape.
-std::optional<Tensor> over_tail(const Rewriter& rw, const Node& norm, ValueId constant) {
-  const Type& type = rw.type(norm.inputs[0]);
-  const std::int64_t rank = rank_of(type);
-  std::int64_t axis = norm.attr_int("axis");
-  if (axis < 0) axis += rank;
-  const std::optional<Shape> tail = rank < 0 ? std::nullopt : known_tail(type, axis);
-  if (!tail) return std::nullopt;
-  const Tensor& value = *rw.constant(constant);
-  Shape own = value.shape();
-  while (own.rank() > tail->rank() && own[0] == 1) own = Shape(Ints(own.begin() + 1, own.end()));
-  if (own.rank() > tail->rank() || value.rank() > rank) return std::nullopt;
-  for (std::int64_t i = 1; i <= own.rank(); ++i) {
-    const std::int64_t dim = own[own.rank() - i];
-    if (dim != 1 && dim != (*tail)[tail->rank() - i]) return std::nullopt;
+/// A sum over a known number of elements, times its inverse.
+bool mean_of_sum(Rewriter& rw, const Node&, const Match& m) {
+  const Node& sum = m.node("r");
+  const Type& type = rw.type(m["x"]);
+  const std::optional<Ints> axes = int_constant(rw, m["a"]);
+  if (!axes || axes->empty() || !is_float(type.dtype)) return false;
+  double count = 1;
+  for (std::int64_t axis : *axes) {
+    const std::int64_t dim = known_dim(type, axis);
+    if (dim < 1) return false;
+    count *= static_cast<double>(dim);
   }
-  return evaluate_constant("Expand", {value.reshaped(own), Tensor::from<std::int64_t>({tail->rank()}, tail->dims())});
+  const double factor = *scalar_constant(rw, m["c"]);
+  if (!near(m.has("q") ? factor : factor * count, m.has("q") ? count : 1.0)) return false;
+  rw.replace("ReduceMean", {m["x"], m["a"]}, {{"keepdims", sum.attr_int("keepdims")}});
+  return true;
+}
+bool rms_normalization(Rewriter& rw, const Node& root, const Match& m) {
+  return normalization(rw, root, m, "RMSNormalization");
 }
 
 bool scale_into_normalization(Rewriter& rw, const Node& root, const Match& m) {
@@ -195,6 +233,10 @@ bool softmax_of_transposed(Rewriter& rw, const Node& root, const Match& m) {
   " | Mul(Mul(x, 0.5), Add(" phi ", 1))}"
 #define ROOT "Sqrt(Add(v=ReduceMean(" SQUARE("d") ", b:c), e:s))"
 #define CENTRED "d=Sub(x, m=ReduceMean(x, a:c))"
+// The variance as E[x^2] - E[x]^2, kept from falling below zero by rounding.
+#define FAST_VARIANCE "Sub(v=ReduceMean(" SQUARE("x") ", b:c), " SQUARE("m") ")"
+#define FAST_ROOT "Sqrt(Add({Relu(" FAST_VARIANCE ") | " FAST_VARIANCE "}, e:s))"
+#define PLAIN_CENTRED "Sub(x, m=ReduceMean(x, a:c))"
 #define RMS_ROOT "Sqrt(Add(v=ReduceMean(" SQUARE("x") ", b:c), e:s))"
 
 constexpr std::array kFusions{
@@ -214,11 +256,18 @@ constexpr std::array kFusions{
     Fusion{"layer_normalization",
            "{Div(" CENTRED ", " ROOT ") | Mul(" CENTRED ", {Reciprocal(" ROOT ") | Div(1, " ROOT ")})}", nullptr,
            layer_normalization},
+    Fusion{"layer_normalization_fast_variance",
+           "{Div(" PLAIN_CENTRED ", " FAST_ROOT ") | Mul(" PLAIN_CENTRED ", {Reciprocal(" FAST_ROOT ") | Div(1, " FAST_ROOT ")})}",
+           nullptr, layer_normalization},
+    Fusion{"layer_normalization_scaled_inverse",
+           "Mul({" CENTRED " | " PLAIN_CENTRED "}, Mul({Reciprocal({" ROOT " | " FAST_ROOT "}) | Div(1, {" ROOT " | " FAST_ROOT "})}, s:c))",
+           nullptr, scaled_normalization},
     Fusion{"rms_normalization", "{Div(x, " RMS_ROOT ") | Mul(x, {Reciprocal(" RMS_ROOT ") | Div(1, " RMS_ROOT ")})}",
            nullptr, rms_normalization},
     Fusion{"layer_normalization_scale", "Mul(n=LayerNormalization(x, w:c), s:c)", nullptr, scale_into_normalization},
     Fusion{"rms_normalization_scale", "Mul(n=RMSNormalization(x, w:c), s:c)", nullptr, scale_into_normalization},
     Fusion{"layer_normalization_bias", "Add(n=LayerNormalization(x, w:c), s:c)", nullptr, bias_into_normalization},
+    Fusion{"mean_of_sum", "{Mul(r=ReduceSum(x, a:c), c:s) | q=Div(r=ReduceSum(x, a:c), c:s)}", nullptr, mean_of_sum},
     Fusion{"softmax", "Div(n=Exp(Sub(x, h=ReduceMax(x, a:c))), t=ReduceSum(n, b:c))", nullptr, softmax},
     Fusion{"softmax_of_transposed", "Transpose(f=Softmax(p=Transpose(x)))", nullptr, softmax_of_transposed},
 };

@@ -203,8 +203,9 @@ bool bound_to_clip(Rewriter& rw, const Node& node) {
   if (node.inputs.size() != 2 || !float_out(rw, node)) return false;
   const std::optional<double> bound = scalar_constant(rw, node.inputs[1]);
   const ValueId x = node.inputs[0];
-  if (!bound || !std::isfinite(*bound) || !same_shape(rw.type(x), rw.type(node.outputs[0]))) return false;
+  if (!bound || std::isnan(*bound) || !same_shape(rw.type(x), rw.type(node.outputs[0]))) return false;
   const bool lower = node.op->name == "Max";
+  if (std::isinf(*bound)) return (*bound < 0) == lower && rw.bypass(x);
   replace_by_clip(rw, node, x, lower ? Bounds{*bound, INFINITY} : Bounds{-INFINITY, *bound});
   return true;
 }

@@ -65,27 +65,41 @@ bool cast_of_widening_cast(Rewriter& rw, const Node& node) {
   return true;
 }
 
-/// Reshape after what only reshapes; a 0 in the target would copy a dimension of the inner result.
+/// True when dimension `i` is known to be equal in both.
+bool same_dim(const Type& a, const Type& b, std::size_t i) {
+  return a.shape && b.shape && i < a.shape->size() && i < b.shape->size() && (*a.shape)[i] == (*b.shape)[i];
+}
+
+/// Reshape after what only reshapes. A 0 in the target copies a dimension of the inner result, which
+/// must then be that of the inner input.
 bool reshape_of_reshape(Rewriter& rw, const Node& node) {
   const Node* inner = rw.producer(node.inputs[0]);
   if (inner == nullptr || !inner->op->domain.empty()) return false;
   constexpr std::array<std::string_view, 4> kReshaping{"Reshape", "Flatten", "Squeeze", "Unsqueeze"};
   if (std::find(kReshaping.begin(), kReshaping.end(), inner->op->name) == kReshaping.end()) return false;
   const std::optional<Ints> target = int_constant(rw, node.inputs[1]);
-  if (!target || std::find(target->begin(), target->end(), 0) != target->end()) return false;
+  if (!target) return false;
+  for (std::size_t i = 0; i < target->size(); ++i) {
+    if ((*target)[i] == 0 && !same_dim(rw.type(inner->inputs[0]), rw.type(node.inputs[0]), i)) return false;
+  }
   rw.replace("Reshape", {inner->inputs[0], node.inputs[1]}, node.attributes);
   return true;
 }
 
-/// A target shape that inference knows up to one dimension becomes a constant.
+/// A target shape that inference knows up to one dimension, besides those that stay where they are,
+/// becomes a constant.
 bool reshape_to_constant(Rewriter& rw, const Node& node) {
   if (rw.constant(node.inputs[1]) != nullptr) return false;
-  const Type& type = rw.type(node.outputs[0]);
-  if (!type.shape) return false;
+  const Type& input = rw.type(node.inputs[0]);
+  const Type& output = rw.type(node.outputs[0]);
+  if (!output.shape) return false;
   Ints target;
-  for (const Dim& dim : *type.shape) target.push_back(dim.is_known() ? dim.value() : -1);
+  for (std::size_t i = 0; i < output.shape->size(); ++i) {
+    const Dim& dim = (*output.shape)[i];
+    if (dim.is_known() && dim.value() == 0) return false;
+    target.push_back(dim.is_known() ? dim.value() : same_dim(input, output, i) ? 0 : -1);
+  }
   if (std::count(target.begin(), target.end(), -1) > 1) return false;
-  if (std::find(target.begin(), target.end(), 0) != target.end()) return false;
   const auto rank = static_cast<std::int64_t>(target.size());
   const ValueId shape =
       rw.add_constant(node.name + "/shape", Tensor::from<std::int64_t>(Shape{rank}, target));
@@ -207,9 +221,22 @@ bool resize_to_same(Rewriter& rw, const Node& node) {
   return same_shape_out(rw, node);
 }
 
-/// Reducing axes of size 1, or no axes, keeps the values; without keepdims it is a reshape.
-bool reduce_nothing(Rewriter& rw, const Node& node) {
-  return same_shape_out(rw, node);
+/// A Reshape or Unsqueeze that puts back the dimensions which a reduction dropped.
+bool reduce_keeping_dims(Rewriter& rw, const Node& node) {
+  const Node* reduce = rw.producer(node.inputs[0]);
+  if (reduce == nullptr || !reduce->op->name.starts_with("Reduce") || !rw.single_use(node.inputs[0])) return false;
+  if (!reduce->has_input(1) || reduce->attr_int_or("keepdims", 1) != 0) return false;
+  const Type& input = rw.type(reduce->inputs[0]);
+  const Type& output = rw.type(node.outputs[0]);
+  const std::optional<Ints> axes = int_constant(rw, reduce->inputs[1]);
+  if (!input.shape || !output.shape || !axes || axes->empty()) return false;
+  SymShape kept = *input.shape;
+  for (std::int64_t axis : *axes) kept[static_cast<std::size_t>(axis < 0 ? axis + rank_of(input) : axis)] = 1;
+  if (kept != *output.shape) return false;
+  Attributes attributes = reduce->attributes;
+  attributes.insert_or_assign("keepdims", std::int64_t{1});
+  rw.replace(reduce->op->full_name(), reduce->inputs, std::move(attributes));
+  return true;
 }
 
 constexpr std::array kRules{
@@ -237,11 +264,14 @@ constexpr std::array kRules{
     Rule{"concat_of_one", "Concat", single_input},
     Rule{"concat_of_concat", "Concat", concat_of_concat},
     Rule{"split_into_one", "Split", single_output},
-    Rule{"reduce_sum_nothing", "ReduceSum", reduce_nothing},
-    Rule{"reduce_mean_nothing", "ReduceMean", reduce_nothing},
-    Rule{"reduce_max_nothing", "ReduceMax", reduce_nothing},
-    Rule{"reduce_min_nothing", "ReduceMin", reduce_nothing},
-    Rule{"reduce_prod_nothing", "ReduceProd", reduce_nothing},
+    Rule{"reshape_of_reduce", "Reshape", reduce_keeping_dims},
+    Rule{"unsqueeze_of_reduce", "Unsqueeze", reduce_keeping_dims},
+    // Reducing axes of size 1, or none.
+    Rule{"reduce_sum_nothing", "ReduceSum", same_shape_out},
+    Rule{"reduce_mean_nothing", "ReduceMean", same_shape_out},
+    Rule{"reduce_max_nothing", "ReduceMax", same_shape_out},
+    Rule{"reduce_min_nothing", "ReduceMin", same_shape_out},
+    Rule{"reduce_prod_nothing", "ReduceProd", same_shape_out},
 };
 
 }  // namespace

@@ -73,13 +73,26 @@ TEST(FuseComposites, AnInnerValueThatOthersUseStays) {
 const std::string kCentred = "%m = ReduceMean(%x, %last) %d = Sub(%x, %m) %p = Pow(%d, %two) %v = ReduceMean(%p, %last) %w = Add(%v, %eps) %q = Sqrt(%w)\n";
 
 TEST(FuseComposites, LayerNormalization) {
-  if (find_op("LayerNormalization") == nullptr) GTEST_SKIP() << "no LayerNormalization yet";
   fuses(kCentred + "%y = Div(%d, %q)", "LayerNormalization");
   fuses(kCentred + "%n = Div(%d, %q) %k = Mul(%n, %scale) %y = Add(%k, %bias)", "LayerNormalization");
   fuses(kCentred + "%i = Reciprocal(%q) %n = Mul(%d, %i) %k = Mul(%scale, %n) %y = Add(%bias, %k)", "LayerNormalization");
   // Two subtractions, as some exporters write it.
   fuses("%m = ReduceMean(%x, %last) %d = Sub(%x, %m) %d2 = Sub(%x, %m) %p = Mul(%d, %d) %v = ReduceMean(%p, %last)"
         "%w = Add(%v, %eps) %q = Sqrt(%w) %y = Div(%d2, %q)", "LayerNormalization");
+}
+
+TEST(FuseComposites, LayerNormalizationWithTheVarianceOfSquares) {
+  const std::string moments = "const %n: f32[] = {0.2} const %axis: i64[1] = {2}\n %a = ReduceSum(%x, %axis) %m = Mul(%a, %n) %p = Mul(%x, %x)"
+                              "%b = ReduceSum(%p, %axis) %q = Mul(%b, %n) %mm = Mul(%m, %m) %v = Sub(%q, %mm) %z = Max(%v, %zero)"
+                              "%w = Add(%z, %eps) %root = Sqrt(%w) %d = Sub(%x, %m)\n";
+  fuses(moments + "%i = Reciprocal(%root) %y = Mul(%d, %i)", "LayerNormalization");
+  fuses(moments + "%i = Reciprocal(%root) %k = Mul(%i, %scale) %u = Mul(%d, %k) %y = Add(%u, %bias)", "LayerNormalization");
+  fuses(moments + "%y = Div(%d, %root)", "LayerNormalization");
+}
+
+TEST(FuseComposites, MeansOfSums) {
+  fuses("const %n: f32[] = {5.0} %s = ReduceSum(%x, %last) %y = Div(%s, %n)", "ReduceMean");
+  fuses("const %n: f32[] = {4.0} %s = ReduceSum(%x, %last) %y = Div(%s, %n)", "ReduceSum Mul");
 }
 
 TEST(FuseComposites, LayerNormalizationOverOtherAxesStays) {
@@ -90,12 +103,10 @@ TEST(FuseComposites, LayerNormalizationOverOtherAxesStays) {
 }
 
 TEST(FuseComposites, AScaleAcrossOtherDimensionsStaysBehindTheNormalization) {
-  if (find_op("LayerNormalization") == nullptr) GTEST_SKIP() << "no LayerNormalization yet";
   fuses(kCentred + "const %rows: f32[3,1] = {1.0, 2.0, 3.0}\n %n = Div(%d, %q) %y = Mul(%n, %rows)", "LayerNormalization Mul");
 }
 
 TEST(FuseComposites, RmsNormalization) {
-  if (find_op("RMSNormalization") == nullptr) GTEST_SKIP() << "no RMSNormalization yet";
   const std::string root = "%p = Mul(%x, %x) %v = ReduceMean(%p, %last) %w = Add(%v, %eps) %q = Sqrt(%w)\n";
   fuses(root + "%n = Div(%x, %q) %y = Mul(%n, %scale)", "RMSNormalization");
   fuses(root + "%i = Div(%one, %q) %n = Mul(%x, %i) %y = Mul(%scale, %n)", "RMSNormalization");

@@ -80,8 +80,8 @@ TEST(Pass, DumpsTheGraphAfterEachChange) {
   }
   std::sort(names.begin(), names.end());
   ASSERT_GE(names.size(), 2u);
-  EXPECT_EQ(names[0], "test.000.input.txt");
-  EXPECT_EQ(names[1], "test.001.eliminate_dead.txt");
+  EXPECT_TRUE(names[0].ends_with(".000.input.txt")) << names[0];
+  EXPECT_TRUE(names[1].ends_with(".001.eliminate_dead.txt")) << names[1];
   std::filesystem::remove_all(folder);
 }
 

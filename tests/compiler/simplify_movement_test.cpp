@@ -52,6 +52,23 @@ TEST(SimplifyMovement, NeighboursThatDifferStay) {
   rewrites("f32[n,3]", "%a = Neg(%x)\n %u = Concat(%x, %a) {axis=0}\n %t = Concat(%u, %u) {axis=1}", "Neg Concat Concat");
 }
 
+TEST(SimplifyMovement, ReshapesToComputedShapes) {
+  testing::expect_rewrite({{"movement", simplify_movement}, {"dead", eliminate_dead}}, R"(
+    input %x: f32[n,4,h,3]
+    const %from: i64[1] = {0} const %to: i64[1] = {2} const %rest: i64[1] = {-1}
+    %s = Shape(%x) %front = Slice(%s, %from, %to) %t = Concat(%front, %rest) {axis=0} %y = Reshape(%x, %t)
+    output %y
+  )", "Reshape");
+  // Dimensions that stay where they are may be copied through a merged reshape.
+  rewrites("f32[n,4,3]", "const %a: i64[3] = {0, 2, 6}\n const %b: i64[2] = {0, 12}\n %u = Reshape(%x, %a)\n %t = Reshape(%u, %b)", "Reshape");
+}
+
+TEST(SimplifyMovement, ReductionsKeepTheirDimensions) {
+  rewrites("f32[n,4,3]", "const %a: i64[1] = {1}\n %u = ReduceMax(%x, %a) {keepdims=0}\n %t = Unsqueeze(%u, %a)", "ReduceMax");
+  rewrites("f32[n,4,3]", "const %a: i64[2] = {-1, 1}\n const %s: i64[3] = {-1, 1, 1}\n %u = ReduceSum(%x, %a) {keepdims=0}\n %t = Reshape(%u, %s)", "ReduceSum");
+  rewrites("f32[n,4,3]", "const %a: i64[1] = {1} const %z: i64[1] = {0}\n %u = ReduceMax(%x, %a) {keepdims=0}\n %t = Unsqueeze(%u, %z)", "ReduceMax Unsqueeze");
+}
+
 TEST(SimplifyMovement, TransposesOfOnesAreReshapes) {
   rewrites("f32[n,1,3]", "%t = Transpose(%x) {perm=[1, 0, 2]}", "Reshape");
   rewrites("f32[1,n,m]", "%t = Transpose(%x) {perm=[1, 0, 2]}", "Transpose");
