@@ -79,6 +79,22 @@ std::shared_ptr<const Graph> with_states_as_ports(const Graph& graph) {
   return std::make_shared<const Graph>(std::move(result));
 }
 
+/// Metadata key by which a saved graph says which pipeline it went through, so that loading it skips
+/// that work. A false value costs speed or fusion only: the graph is verified like any other.
+constexpr const char* kOptimised = "naru.optimised";
+
+/// The number before the point changes with the passes.
+std::string optimised_mark(int level) { return "1." + std::to_string(level); }
+
+/// The level in a graph's mark; -1 when it has none of this version.
+int optimised_level(const Graph& graph) {
+  const auto found = graph.metadata.find(kOptimised);
+  for (int level = 0; found != graph.metadata.end() && level <= 2; ++level) {
+    if (found->second == optimised_mark(level)) return level;
+  }
+  return -1;
+}
+
 std::int64_t constant_bytes(const Graph& graph) {
   std::int64_t total = 0;
   for (const Value& value : graph.values) {
@@ -136,7 +152,11 @@ Model Engine::load(const std::filesystem::path& path, const ModelOptions& option
 Model make_model(const std::shared_ptr<Engine::Impl>& engine, Graph graph, const ModelOptions& options) {
   const std::int64_t start = now_ns();
   declare_states(graph, options);
-  optimize(graph, generic_pipeline(engine->options.optimisation));
+  const int level = engine->options.optimisation;
+  if (optimised_level(graph) < level) {
+    optimize(graph, generic_pipeline(level));
+    graph.metadata[kOptimised] = optimised_mark(level);
+  }
   engine->log_phase("optimise", start);
   return Model(std::make_shared<Model::Impl>(engine, std::move(graph)));
 }
@@ -227,7 +247,11 @@ const std::vector<PortInfo>& Model::outputs() const { return impl_->outputs; }
 const std::vector<PortInfo>& Model::states() const { return impl_->states; }
 
 std::vector<std::pair<std::string, std::string>> Model::metadata() const {
-  return {impl_->graph->metadata.begin(), impl_->graph->metadata.end()};
+  std::vector<std::pair<std::string, std::string>> pairs;
+  for (const auto& pair : impl_->graph->metadata) {
+    if (pair.first != kOptimised) pairs.push_back(pair);
+  }
+  return pairs;
 }
 
 Session Model::create_session() const { return Session(std::make_shared<Session::Impl>(impl_)); }
