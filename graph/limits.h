@@ -15,7 +15,7 @@ struct Limits {
   std::int64_t max_values = 40'000'000;
   std::int64_t max_subgraph_depth = 32;
   std::int64_t max_function_depth = 64;
-  std::int64_t max_inlined_nodes = 2'000'000;      ///< after functions are inlined
+  std::int64_t max_inlined_nodes = 500'000;        ///< after functions are inlined
   std::int64_t max_inlined_bytes = INT64_C(1) << 30;  ///< names and attributes copied with them
   std::int64_t max_name_bytes = 1 << 20;
   std::int64_t max_text_depth = 100;               ///< nesting in parsed text and protobuf

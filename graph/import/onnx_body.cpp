@@ -1,7 +1,7 @@
 // One GraphProto to one Graph: scopes, captures, calls of functions, operators.
 #include "graph/import/onnx_body.h"
 
-#include <algorithm>
+#include <unordered_set>
 
 #include "graph/checked.h"
 #include "graph/fail.h"
@@ -59,9 +59,10 @@ std::int64_t node_bytes(const onnx::NodeProto& node) {
 /// Gives the sub-graphs of one node the same captures, in the same order.
 std::vector<ValueId> unify_captures(std::vector<ClosedGraph*>& subs, const Graph& outer) {
   std::vector<ValueId> all;
+  std::unordered_set<ValueId> seen;
   for (const ClosedGraph* sub : subs) {
     for (const ValueId id : sub->captures) {
-      if (std::find(all.begin(), all.end(), id) == all.end()) all.push_back(id);
+      if (seen.insert(id).second) all.push_back(id);
     }
   }
   for (ClosedGraph* sub : subs) {
@@ -72,14 +73,22 @@ std::vector<ValueId> unify_captures(std::vector<ClosedGraph*>& subs, const Graph
     sub->graph.inputs.resize(sub->formal_inputs);
     for (const ValueId id : all) {
       const auto found = own.find(id);
-      if (found != own.end())
+      if (found != own.end()) {
         sub->graph.inputs.push_back(found->second);
-      else
+      } else {
         sub->graph.add_input(outer.value(id).name, {});
+      }
     }
   }
   return all;
 }
+
+/// An attribute that holds one sub-graph or a list of them.
+struct GraphAttribute {
+  std::string name;
+  bool is_list = false;
+  std::vector<ClosedGraph> graphs;
+};
 
 }  // namespace
 
@@ -297,48 +306,50 @@ Arguments GraphImport::read_arguments(const ModelFunction& function, onnx::NodeP
 Attributes GraphImport::read_attributes(onnx::NodeProto& node, const Scope& scope,
                                         std::vector<ValueId>& captures) {
   Attributes attributes;
-  std::vector<std::pair<std::string, std::vector<ClosedGraph>>> graphs;
-  std::vector<std::string> single;
+  std::vector<GraphAttribute> graph_attributes;
   const auto close = [&](onnx::GraphProto& graph, const Scope& outer) {
-    return with_context([&] { return "importing the sub-graph " + quote_name(graph.name()); },
-                        [&] { return GraphImport(model_, this).import_sub(graph, outer); });
+    return with_context(
+        [&] { return "importing the sub-graph " + quote_name(graph.name()); },
+        [&] { return GraphImport(model_, this).import_sub(graph, outer); });
   };
   for (AttributeProto& attribute : *node.mutable_attribute()) {
     const Resolved resolved = resolve_attribute(attribute, scope);
     if (resolved.proto == nullptr) continue;
     const std::string& name = attribute.name();
+    const auto [place, added] = attributes.try_emplace(name);
+    if (!added) fail(ErrorCode::InvalidModel, "attribute {}: it stands twice", quote_name(name));
     const auto type = attribute_type(*resolved.proto);
-    bool added = false;
-    if (type == AttributeProto::GRAPH || type == AttributeProto::GRAPHS) {
-      added = attributes.emplace(name, Attribute{}).second;
-      graphs.emplace_back(name, std::vector<ClosedGraph>{});
-      if (type == AttributeProto::GRAPH) {
-        single.push_back(name);
-        graphs.back().second.push_back(close(*resolved.proto->mutable_g(), *resolved.scope));
-      }
+    if (type != AttributeProto::GRAPH && type != AttributeProto::GRAPHS) {
+      place->second = read_attribute(*resolved.proto, model_);
+      continue;
+    }
+    GraphAttribute& result = graph_attributes.emplace_back();
+    result.name = name;
+    result.is_list = type == AttributeProto::GRAPHS;
+    if (result.is_list) {
       for (onnx::GraphProto& graph : *resolved.proto->mutable_graphs()) {
-        graphs.back().second.push_back(close(graph, *resolved.scope));
+        result.graphs.push_back(close(graph, *resolved.scope));
       }
     } else {
-      added = attributes.emplace(name, read_attribute(*resolved.proto, model_)).second;
+      result.graphs.push_back(close(*resolved.proto->mutable_g(), *resolved.scope));
     }
-    if (!added) fail(ErrorCode::InvalidModel, "attribute {}: it stands twice", quote_name(name));
   }
 
   std::vector<ClosedGraph*> subs;
-  for (auto& [name, list] : graphs) {
-    for (ClosedGraph& sub : list) subs.push_back(&sub);
+  for (GraphAttribute& attribute : graph_attributes) {
+    for (ClosedGraph& sub : attribute.graphs) subs.push_back(&sub);
   }
   captures = unify_captures(subs, graph_);
-  for (auto& [name, list] : graphs) {
+  for (GraphAttribute& attribute : graph_attributes) {
     std::vector<GraphPtr> pointers;
-    for (ClosedGraph& sub : list)
+    for (ClosedGraph& sub : attribute.graphs) {
       pointers.push_back(std::make_shared<const Graph>(std::move(sub.graph)));
-    const bool is_single = std::find(single.begin(), single.end(), name) != single.end();
-    if (is_single)
-      attributes[name] = pointers.front();
-    else
-      attributes[name] = std::move(pointers);
+    }
+    if (attribute.is_list) {
+      attributes[attribute.name] = std::move(pointers);
+    } else {
+      attributes[attribute.name] = pointers.front();
+    }
   }
   return attributes;
 }

@@ -19,6 +19,9 @@ using onnx::TensorProto;
 // Below this, a copy into aligned storage is cheaper than keeping the message's own allocation.
 constexpr std::int64_t kMoveBytes = 4096;
 
+// Few bytes of sparse data can ask for a large dense tensor.
+constexpr std::int64_t kDensePerStored = 256;
+
 /// The field of TensorProto that holds a type's elements when they are not raw.
 enum class Field : std::uint8_t { Float, Double, Int32, Int64, Uint64, String };
 
@@ -359,12 +362,12 @@ Tensor TensorSource::take(onnx::SparseTensorProto& proto) {
   }
   const std::int64_t bytes = storage_bytes(values.dtype(), shape.numel());
   dense_bytes_ = checked_add(dense_bytes_, bytes);
-  if (bytes > kLimits.max_folded_tensor_bytes || dense_bytes_ > kLimits.max_folded_total_bytes) {
+  allowed_dense_bytes_ += kDensePerStored * values.size_bytes();
+  if (dense_bytes_ > allowed_dense_bytes_) {
     fail(ErrorCode::InvalidModel,
-         "sparse tensor: {} takes {} bytes when dense ({} with others), "
-         "expected at most {} ({})",
-         to_string(shape), bytes, dense_bytes_, kLimits.max_folded_tensor_bytes,
-         kLimits.max_folded_total_bytes);
+         "sparse tensors: {} takes {} bytes when dense ({} with others), which is over {} times "
+         "the bytes that are stored",
+         to_string(shape), bytes, dense_bytes_, kDensePerStored);
   }
   const auto positions = dense_positions(indices, values.numel(), shape);
   Tensor dense(values.dtype(), shape);

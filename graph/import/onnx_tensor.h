@@ -32,6 +32,7 @@ class TensorSource {
  private:
   ModelDirectory* directory_;
   std::int64_t dense_bytes_ = 0;
+  std::int64_t allowed_dense_bytes_ = INT64_C(64) << 20;
 };
 
 }  // namespace naru
