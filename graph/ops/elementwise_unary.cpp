@@ -99,12 +99,14 @@ double shrink(double x, double bias, double lambd) {
   return x > lambd ? x - bias : 0;
 }
 
+/// As ONNX's function body: the bias is cast to the integer type, and sums wrap around.
 template <typename T>
 T shrink_integer(T x, const Params& p) {
-  // bias and lambd are fractional; the result is cast back as ONNX's function body does.
-  constexpr double kLargest = 0x1.fffffffffffffp62;
-  const double y = shrink(static_cast<double>(x), p.a, p.b);
-  return static_cast<T>(static_cast<std::int64_t>(std::clamp(y, -kLargest, kLargest)));
+  const double value = static_cast<double>(x);
+  const double bias = std::fabs(p.a) < 0x1p63 ? p.a : 0;
+  const auto step = static_cast<std::uint64_t>(static_cast<std::int64_t>(bias));
+  if (value < -p.b) return static_cast<T>(static_cast<std::uint64_t>(x) + step);
+  return value > p.b ? static_cast<T>(static_cast<std::uint64_t>(x) - step) : 0;
 }
 
 /// std::clamp that keeps NaN.
@@ -310,7 +312,7 @@ const std::vector<UnaryOp>& unary_ops() {
           .attrs({float_attr("alpha", 0.01f, "slope below zero")})
           .rewrite(decompose_with<build_leaky_relu>),
       op("ThresholdedRelu", 22, "x above alpha, else 0.", kFloats,
-         [](double x, P p) { return x <= p.a ? 0.0 : x; })
+         [](double x, P p) { return x > p.a ? x : 0.0; })
           .attrs({float_attr("alpha", 1.0f, "threshold")})
           .rewrite(decompose_with<build_thresholded_relu>),
       op("Elu", 22, "x, or alpha * (exp(x) - 1) below zero.", kFloats,
