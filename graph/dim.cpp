@@ -212,16 +212,14 @@ Dim floor_div(const Dim& a, const Dim& b) {
 Dim ceil_div(const Dim& a, const Dim& b) { return -floor_div(-a, b); }
 
 Dim max(const Dim& a, const Dim& b) {
-  if (a == b) return a;
-  const Dim difference = a - b;
-  if (difference.is_known()) return difference.constant_ >= 0 ? a : b;
+  if (a == b || (a - b).is_nonnegative()) return a;
+  if ((b - a).is_nonnegative()) return b;
   return Dim::binary_atom('M', a, b);
 }
 
 Dim min(const Dim& a, const Dim& b) {
-  if (a == b) return a;
-  const Dim difference = a - b;
-  if (difference.is_known()) return difference.constant_ <= 0 ? a : b;
+  if (a == b || (b - a).is_nonnegative()) return a;
+  if ((a - b).is_nonnegative()) return b;
   return Dim::binary_atom('m', a, b);
 }
 
@@ -233,17 +231,8 @@ bool Dim::operator==(const Dim& other) const {
 }
 
 bool Dim::is_nonnegative() const {
-  const auto atom_is = [](const AtomPtr& atom) {
-    switch (atom->kind) {
-      case 's': return true;
-      case 'M': return atom->a.is_nonnegative() || atom->b.is_nonnegative();
-      default: return atom->a.is_nonnegative() && atom->b.is_nonnegative();
-    }
-  };
-  return constant_ >= 0 && std::all_of(terms_.begin(), terms_.end(), [&](const auto& entry) {
-    const Term& term = entry.second;
-    return term.coefficient >= 0 && std::all_of(term.factors.begin(), term.factors.end(), atom_is);
-  });
+  const std::optional<std::int64_t> bound = lower_bound();
+  return bound && *bound >= 0;
 }
 
 Dim Dim::substitute(const SymbolLookup& lookup) const {

@@ -36,14 +36,13 @@ class Dim {
   /// A number that the expression never falls below, since symbols are >= 0; nullopt when the terms
   /// do not show one.
   std::optional<std::int64_t> lower_bound() const;
+  /// True when lower_bound() shows that the expression is never negative.
+  bool is_nonnegative() const;
   /// The name, when is_symbol(); the text form otherwise.
   std::string to_string() const;
   /// Parses the text form: integers, symbols, + - *, floordiv(a,b), max(a,b), min(a,b), parentheses.
   /// @throws Error InvalidModel on bad syntax.
   static Dim parse(std::string_view text);
-
-  /// True when the form shows that symbols >= 0 never make it negative.
-  bool is_nonnegative() const;
 
   /// Replaces symbols that `lookup` knows.
   Dim substitute(const SymbolLookup& lookup) const;

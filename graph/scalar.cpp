@@ -176,6 +176,15 @@ T truncate_to(double value) {
   }
 }
 
+/// To f32 with rounding to odd: a second rounding to fewer bits then gives what one alone would.
+float to_f32_odd(double value) {
+  const auto nearest = static_cast<float>(value);
+  if (static_cast<double>(nearest) == value || std::isnan(value)) return nearest;
+  auto bits = std::bit_cast<std::uint32_t>(nearest);
+  if (std::fabs(static_cast<double>(nearest)) > std::fabs(value)) --bits;
+  return std::bit_cast<float>(bits | 1u);
+}
+
 template <typename Result>
 Result load(DType dtype, const std::byte* data, std::int64_t index) {
   const auto from_float = [](double value) -> Result {
@@ -266,8 +275,8 @@ void store_f64(DType dtype, std::byte* data, std::int64_t index, double value, b
   switch (dtype) {
     case DType::F64: return write(data, index, value);
     case DType::F32: return write(data, index, static_cast<float>(value));
-    case DType::F16: return write(data, index, f32_to_f16(static_cast<float>(value)));
-    case DType::BF16: return write(data, index, f32_to_bf16(static_cast<float>(value)));
+    case DType::F16: return write(data, index, f32_to_f16(to_f32_odd(value)));
+    case DType::BF16: return write(data, index, f32_to_bf16(to_f32_odd(value)));
     case DType::F8E4M3FN: return write(data, index, encode(kF8E4M3FN, value, saturate));
     case DType::F8E4M3FNUZ: return write(data, index, encode(kF8E4M3FNUZ, value, saturate));
     case DType::F8E5M2: return write(data, index, encode(kF8E5M2, value, saturate));

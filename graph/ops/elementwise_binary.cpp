@@ -122,15 +122,12 @@ U shift(U x, U amount, P p) {
 
 std::optional<Dim> dim_divide(const Dim& a, const Dim& b) {
   // Division truncates in ONNX; on sizes, which are not negative, that is the floor.
-  const std::optional<I> bound = b.lower_bound();
-  if (!bound || *bound < 0 || b == Dim(0)) return std::nullopt;
+  if (!b.is_nonnegative() || b == Dim(0)) return std::nullopt;
   return floor_div(a, b);
 }
 
 std::optional<Dim> dim_modulo(const Dim& a, const Dim& b) {
-  const std::optional<I> low = a.lower_bound();
-  const std::optional<I> divisor = b.lower_bound();
-  if (!low || *low < 0 || !divisor || *divisor <= 0) return std::nullopt;
+  if (!a.is_nonnegative() || !(b - 1).is_nonnegative()) return std::nullopt;
   return a - floor_div(a, b) * b;
 }
 

@@ -6,6 +6,7 @@
 
 #include "graph/op_def.h"
 #include "graph/ops/families.h"
+#include "graph/ops/symbolic.h"
 #include "graph/ops/type_set.h"
 #include "graph/scalar.h"
 
@@ -185,6 +186,11 @@ ValueId build_celu(Builder& b) {
   return b.op("Mul", {inner, b.c(alpha)});
 }
 
+bool decompose_celu(DecomposeContext& ctx) {
+  // A negative alpha would swap the branches of the inner Elu.
+  return ctx.node.attr_float("alpha") > 0 && decompose_with<build_celu>(ctx);
+}
+
 ValueId build_softplus(Builder& b) {
   const ValueId decay = b.op("Exp", {b.op("Neg", {b.op("Abs", {b.x})})});
   const ValueId tail = b.op("Log", {b.op("Add", {decay, b.c(1)})});
@@ -327,7 +333,7 @@ const std::vector<UnaryOp>& unary_ops() {
       op("Celu", 28, "max(0, x) + min(0, alpha * (exp(x / alpha) - 1)).", kFloats,
          [](double x, P p) { return x > 0 ? x : p.a * std::expm1(x / p.a); })
           .attrs({float_attr("alpha", 1.0f, "scale of input and output below zero")})
-          .rewrite(decompose_with<build_celu>),
+          .rewrite(decompose_celu),
       op("Gelu", 20, "x * Phi(x), exact or in its tanh form.", kFloats,
          [](double x, P p) { return gelu(x, p.a != 0); })
           .attrs({{"approximate", AttrKind::String, "none or tanh", std::string("none")}})
@@ -411,11 +417,13 @@ void infer_unary(InferContext& ctx) {
   } else {
     ctx.set_output(0, output);
   }
-  if (row.on_dim == nullptr || !(TypeSet{DType::I64, DType::Bool}).contains(dtype)) return;
-  if (std::optional<SymValue> value = ctx.symbolic_value(0)) {
-    for (Dim& element : value->elements) element = row.on_dim(element);
-    ctx.set_symbolic_value(0, std::move(*value));
-  }
+  if (row.on_dim == nullptr || is_float(dtype)) return;
+  const Params params = params_of(row, ctx.node);
+  propagate_elements(ctx, [&](std::span<const Dim> inputs) -> std::optional<Dim> {
+    const Dim& x = inputs[0];
+    if (x.is_known() && row.on_signed != nullptr) return Dim(row.on_signed(x.value(), params));
+    return row.on_dim(x);
+  });
 }
 
 template <typename T, typename Function>

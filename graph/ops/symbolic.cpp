@@ -70,10 +70,8 @@ void propagate_elements(InferContext& ctx, const DimFunction& function) {
 }
 
 std::optional<bool> proves_less(const Dim& a, const Dim& b) {
-  const std::optional<std::int64_t> rise = (b - a).lower_bound();
-  if (rise && *rise > 0) return true;
-  const std::optional<std::int64_t> fall = (a - b).lower_bound();
-  if (fall && *fall >= 0) return false;
+  if ((b - a - 1).is_nonnegative()) return true;
+  if ((a - b).is_nonnegative()) return false;
   return std::nullopt;
 }
 
