@@ -8,7 +8,17 @@ namespace naru {
 
 bool CarriedTypes::widen(std::span<const Type> next) {
   bool wider = false;
-  for (std::size_t i = 0; i < types_.size(); ++i) wider = widen(types_[i], next[i]) || wider;
+  for (std::size_t i = 0; i < types_.size(); ++i) {
+    if (any_[i]) continue;
+    const TypeKind before = types_[i].kind, after = next[i].kind;
+    if (before != after && (before == TypeKind::Optional || after == TypeKind::Optional) &&
+        before != TypeKind::Unknown && after != TypeKind::Unknown) {
+      types_[i] = {};
+      any_[i] = wider = true;
+    } else {
+      wider = widen(types_[i], next[i]) || wider;
+    }
+  }
   return wider;
 }
 

@@ -13,7 +13,8 @@ namespace naru {
 /// iteration changes becomes open, once and for all.
 class CarriedTypes {
  public:
-  CarriedTypes(InferContext& ctx, std::vector<Type> initial) : ctx_(ctx), types_(std::move(initial)) {}
+  CarriedTypes(InferContext& ctx, std::vector<Type> initial)
+      : ctx_(ctx), types_(std::move(initial)), any_(types_.size(), false) {}
 
   const std::vector<Type>& types() const { return types_; }
   /// Takes in what one iteration made of each value. Returns true when a type got wider: the body
@@ -28,6 +29,7 @@ class CarriedTypes {
 
   InferContext& ctx_;
   std::vector<Type> types_;
+  std::vector<bool> any_;  ///< an optional in one iteration, its content in another
   std::set<std::string> open_;
 };
 
