@@ -24,7 +24,8 @@ namespace fs = std::filesystem;
 
 constexpr const char* kUsage = R"(usage: naru_onnx_suite --cases DIR [options]
   --cases DIR        folder that tools/dev/make_onnx_cases.py wrote (.deps/onnx-cases)
-  --suite NAME       only this suite: node, simple, pytorch-operator, pytorch-converted, light
+  --suite NAME       only this suite: node, simple, pytorch-operator, pytorch-converted,
+                     light, opsets
   --filter GLOB      only cases whose name matches, for example 'test_conv_*'
   --op NAME          only cases that use this operator
   --executor NAME    how graphs are run (default: interpreter)

@@ -8,7 +8,8 @@
               "compare"}], sorted; inputs and outputs list kinds (tensor, sequence, optional), compare
               is "values", or "types" where the values are random
 
-Suites: node (one operator each), simple, pytorch-operator, pytorch-converted, light (whole CNNs).
+Suites: node (one operator each), simple, pytorch-operator, pytorch-converted, light (whole CNNs) from
+the package; opsets (one operator of an old version each, onnx_opset_cases.py) with outputs from ONNX Runtime.
 Nothing is done when the package and this script are those of the last run.
 """
 
@@ -28,6 +29,8 @@ LINKED_SUITES = ("simple", "pytorch-operator", "pytorch-converted")
 RANDOM = re.compile(r"test_(bernoulli|training_dropout(?!_zero_ratio))")
 # What the onnx package's own runner uses where a case says nothing.
 RTOL, ATOL = 1e-3, 1e-7
+# ONNX Runtime computes in f32, the interpreter in f64: near zero a relative tolerance says nothing.
+OPSETS_ATOL = 1e-5
 
 
 def kind_of(value_info) -> str:
@@ -172,10 +175,31 @@ def write_light_suite(out: pathlib.Path, data: pathlib.Path) -> list[dict]:
     return entries
 
 
+def write_opset_suite(out: pathlib.Path) -> list[dict]:
+    import onnx_opset_cases
+
+    entries = []
+    for case in onnx_opset_cases.all_cases():
+        for opset in case.opsets:
+            name = f"test_{case.name}_opset{opset}"
+            folder = out / "opsets" / name
+            data = folder / "test_data_set_0"
+            model, feeds = onnx_opset_cases.make_model(case, opset)
+            folder.mkdir(parents=True, exist_ok=False)
+            (folder / "model.onnx").write_bytes(model.SerializeToString(deterministic=True))
+            write_data_set(data, "input", feeds, model.graph.input)
+            write_data_set(data, "output", onnx_opset_cases.expected(model, feeds), model.graph.output)
+            entries.append(describe("opsets", name, model, model.graph.input, 1, RTOL, OPSETS_ATOL))
+    return entries
+
+
 def stamp_of() -> str:
-    script = hashlib.sha256(pathlib.Path(__file__).read_bytes()).hexdigest()
-    packages = [f"{name} {importlib.metadata.version(name)}" for name in ("onnx", "numpy", "ml_dtypes")]
-    return "\n".join([script, *packages]) + "\n"
+    folder = pathlib.Path(__file__).parent
+    scripts = [(folder / name).read_bytes() for name in ("make_onnx_cases.py", "onnx_opset_cases.py")]
+    hashes = [hashlib.sha256(script).hexdigest() for script in scripts]
+    packages = ("onnx", "numpy", "ml_dtypes", "onnxruntime")
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in packages]
+    return "\n".join([*hashes, *versions]) + "\n"
 
 
 def make(out: pathlib.Path) -> int:
@@ -188,6 +212,7 @@ def make(out: pathlib.Path) -> int:
     for suite in LINKED_SUITES:
         entries += link_suite(out, data, suite)
     entries += write_light_suite(out, data)
+    entries += write_opset_suite(out)
     entries.sort(key=lambda entry: (entry["suite"], entry["name"]))
     lines = ",\n".join(json.dumps(entry) for entry in entries)
     (out / "cases.json").write_text(f"[\n{lines}\n]\n")
@@ -206,8 +231,15 @@ def main() -> int:
         if stamp_file.is_file() and stamp_file.read_text() == stamp:
             print("onnx cases: nothing to do")
             return 0
-        count = make(out)
-        stamp_file.write_text(stamp)
+        # A run of the suite that reads the old files meanwhile still finds them.
+        fresh, stale = out.with_name(out.name + ".new"), out.with_name(out.name + ".old")
+        count = make(fresh)
+        (fresh / "stamp.txt").write_text(stamp)
+        shutil.rmtree(stale, ignore_errors=True)
+        if out.exists():
+            out.rename(stale)
+        fresh.rename(out)
+        shutil.rmtree(stale, ignore_errors=True)
     print(f"onnx cases: {count}")
     return 0
 
