@@ -4,7 +4,6 @@
 #include "compiler/passes/passes.h"
 
 namespace naru {
-
 namespace {
 
 std::vector<Pass> clean_up(int group) {
@@ -48,6 +47,7 @@ std::vector<Pass> specialised_pipeline() {
       {"fold_constants", fold_constants, kFold},
       {"fold_branches", fold_branches, kFold},
       {"simplify_movement", simplify_movement, kFold},
+      {"extend_post_ops", extend_post_ops},
       {"eliminate_dead", eliminate_dead},
   };
 }

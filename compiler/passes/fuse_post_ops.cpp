@@ -135,4 +135,11 @@ constexpr std::array kRules{Rule{"join_chain", "", join_chain}};
 
 bool fuse_post_ops(Graph& graph) { return rewrite(graph, kRules); }
 
+bool extend_post_ops(Graph& graph) {
+  const bool fused = std::any_of(graph.nodes.begin(), graph.nodes.end(), [](const Node& node) {
+    return node.op->domain == "naru" && node.has("post_ops");
+  });
+  return fused && fuse_post_ops(graph);
+}
+
 }  // namespace naru

@@ -43,4 +43,7 @@ bool fuse_anchors(Graph& graph);
 /// one naru.FusedElementwise.
 bool fuse_post_ops(Graph& graph);
 
+/// As fuse_post_ops, on a graph that has been through it: what only concrete shapes allow.
+bool extend_post_ops(Graph& graph);
+
 }  // namespace naru
