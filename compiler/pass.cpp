@@ -21,10 +21,17 @@ namespace {
 
 bool run_on_all(const Pass& pass, Graph& graph);
 
-/// Runs the pass on a copy of a sub-graph and stores the copy where it changed.
+/// Runs the pass on a copy of a sub-graph and stores the copy where it changed. A sub-graph that
+/// cannot run with what is known of its inputs stays as it is: it may be a branch that is never
+/// taken.
 bool run_on_subgraph(const Pass& pass, GraphPtr& graph) {
   Graph copy = *graph;
-  if (!run_on_all(pass, copy)) return false;
+  try {
+    if (!run_on_all(pass, copy)) return false;
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::InvalidModel) throw;
+    return false;
+  }
   graph = std::make_shared<const Graph>(std::move(copy));
   return true;
 }
@@ -56,7 +63,8 @@ void dump(const Graph& graph, const std::string& folder, int run, std::size_t nu
   }
   std::error_code error;
   std::filesystem::create_directories(folder, error);
-  const std::string path = fmt::format("{}/{}.{:02}.{:03}.{}.txt", folder, model.substr(0, 64), run, number, pass);
+  const std::string path =
+      fmt::format("{}/{}.{:02}.{:03}.{}.txt", folder, model.substr(0, 64), run, number, pass);
   std::ofstream file(path);
   file << print(graph);
   file.close();
@@ -75,7 +83,9 @@ class Run {
   Run(Graph& graph, const PassOptions& options) : graph_(graph), options_(options) {
     if (options_.dump_dir.empty()) options_.dump_dir = environment("NARU_DUMP");
     if (!options_.log && environment("NARU_LOG").find("compile") != std::string::npos) {
-      options_.log = [](const std::string& line) { std::fprintf(stderr, "naru: %s\n", line.c_str()); };
+      options_.log = [](const std::string& line) {
+        std::fprintf(stderr, "naru: %s\n", line.c_str());
+      };
     }
   }
 
@@ -136,14 +146,14 @@ class Run {
 std::size_t count_nodes(const Graph& graph) {
   std::size_t count = graph.nodes.size();
   for (const Node& node : graph.nodes) {
-    for_each_subgraph(node, [&](const std::string&, const Graph& sub) { count += count_nodes(sub); });
+    for_each_subgraph(node,
+                      [&](const std::string&, const Graph& sub) { count += count_nodes(sub); });
   }
   return count;
 }
 
 std::string to_string(const PassRecord& record) {
-  const double milliseconds =
-      std::chrono::duration<double, std::milli>(record.duration).count();
+  const double milliseconds = std::chrono::duration<double, std::milli>(record.duration).count();
   return fmt::format("{}: {} -> {} nodes, {:.1f} ms", record.name, record.nodes_before,
                      record.nodes_after, milliseconds);
 }

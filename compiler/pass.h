@@ -11,8 +11,9 @@
 
 namespace naru {
 
-/// One rewriting. `run` sees a graph with inferred types, rewrites that level of it only (sub-graphs
-/// are visited for it), keeps its inputs and outputs, and says whether it changed anything.
+/// One rewriting. `run` sees a graph with inferred types, rewrites that level of it only
+/// (sub-graphs are visited for it), keeps its inputs and outputs, and says whether it changed
+/// anything.
 struct Pass {
   std::string name;
   bool (*run)(Graph&) = nullptr;

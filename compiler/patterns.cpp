@@ -17,9 +17,9 @@ namespace naru {
 struct Pattern::Term {
   enum class Kind : std::uint8_t { Any, Constant, Scalar, Number, Op, Either };
   Kind kind = Kind::Any;
-  std::string name;    // of the value; may be empty for Op
-  std::string op;      // of Op
-  double number = 0;   // of Number
+  std::string name;            // of the value; may be empty for Op
+  std::string op;              // of Op
+  double number = 0;           // of Number
   std::vector<Term> children;  // inputs of Op, or alternatives
 };
 
@@ -54,8 +54,8 @@ class Parser {
   std::string word() {
     blanks();
     const std::size_t start = at_;
-    while (at_ < text_.size() &&
-           (std::isalnum(static_cast<unsigned char>(text_[at_])) != 0 || text_[at_] == '.' || text_[at_] == '_')) {
+    while (at_ < text_.size() && (std::isalnum(static_cast<unsigned char>(text_[at_])) != 0 ||
+                                  text_[at_] == '.' || text_[at_] == '_')) {
       ++at_;
     }
     return std::string(text_.substr(start, at_ - start));
@@ -136,7 +136,8 @@ double tolerance_of(DType dtype) {
 
 }  // namespace
 
-/// Depth-first with backtracking: each step is matched together with all that remains to be matched.
+/// Depth-first with backtracking: each step is matched together with all that remains to be
+/// matched.
 class Matcher {
  public:
   explicit Matcher(const Rewriter& rw) : rw_(rw) {}
@@ -223,7 +224,8 @@ class Matcher {
       }
       return all;
     };
-    if (!is_commutative(term.op) || term.children.size() != 2) return rest(push(std::move(goals), false));
+    if (!is_commutative(term.op) || term.children.size() != 2)
+      return rest(push(std::move(goals), false));
     Mark saved = mark();
     if (rest(push(goals, false))) return true;
     restore(std::move(saved));
@@ -269,7 +271,8 @@ const Node& Match::node(std::string_view name) const {
   return *found->second;
 }
 
-Pattern::Pattern(std::string_view text) : term_(std::make_unique<const Term>(Parser(text).parse())) {
+Pattern::Pattern(std::string_view text)
+    : term_(std::make_unique<const Term>(Parser(text).parse())) {
   collect_roots(*term_, root_ops_);
   NARU_CHECK(!root_ops_.empty(), "a pattern's root is an operator");
 }
@@ -296,11 +299,13 @@ bool FusionTable::apply(Rewriter& rw, const Node& root) const {
     const std::optional<Match> match = entry.pattern.match(rw, root);
     if (!match) continue;
     const Fusion& fusion = *entry.fusion;
-    const bool applied = with_context([&] { return fmt::format("fusing {}", fusion.name); }, [&] {
-      if (fusion.build != nullptr) return fusion.build(rw, root, *match);
-      rw.replace(fusion.result, {(*match)["x"]});
-      return true;
-    });
+    const bool applied = with_context([&] { return fmt::format("fusing {}", fusion.name); },
+                                      [&] {
+                                        if (fusion.build != nullptr)
+                                          return fusion.build(rw, root, *match);
+                                        rw.replace(fusion.result, {(*match)["x"]});
+                                        return true;
+                                      });
     if (applied) return true;
   }
   return false;

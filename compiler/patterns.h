@@ -1,12 +1,12 @@
 // Patterns: trees of operators as text, matched backwards from a root; fusion as data.
 //
-//   Mul(x, Sigmoid(x))                                       x: any value, the same one at both places
-//   Div(d=Sub(x, m=ReduceMean(x, a:c)), Sqrt(Add(v, e:s)))   a: a constant; e: a constant scalar
-//   Mul(x, {Div(y, 6) | Mul(y, 0.16666667)})                 alternatives; a scalar constant of this value
-//   d=Sub(...) names the node and its value; a later d is that value again.
+//   Mul(x, Sigmoid(x))                                       x: any value, the same one at both
+//   places Div(d=Sub(x, m=ReduceMean(x, a:c)), Sqrt(Add(v, e:s)))   a: a constant; e: a constant
+//   scalar Mul(x, {Div(y, 6) | Mul(y, 0.16666667)})                 alternatives; a scalar constant
+//   of this value d=Sub(...) names the node and its value; a later d is that value again.
 //
-// Add, Mul, Max, Min match in either order. A node must have exactly the inputs shown. Nodes inside a
-// match are used by the match alone, so that they go when the root is replaced.
+// Add, Mul, Max, Min match in either order. A node must have exactly the inputs shown. Nodes inside
+// a match are used by the match alone, so that they go when the root is replaced.
 #pragma once
 
 #include <map>

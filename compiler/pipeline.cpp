@@ -9,9 +9,9 @@ namespace {
 std::vector<Pass> clean_up(int group) {
   return {
       {"eliminate_dead", eliminate_dead, group},
-      {"narrow_captures", narrow_captures, group},
       {"fold_constants", fold_constants, group},
       {"fold_branches", fold_branches, group},
+      {"narrow_captures", narrow_captures, group},
       {"simplify_movement", simplify_movement, group},
       {"simplify_arithmetic", simplify_arithmetic, group},
       {"eliminate_common", eliminate_common, group},
@@ -43,12 +43,9 @@ std::vector<Pass> generic_pipeline(int level) {
 std::vector<Pass> specialised_pipeline() {
   constexpr int kFold = 1;
   return {
-      {"narrow_captures", narrow_captures, kFold},
-      {"fold_constants", fold_constants, kFold},
-      {"fold_branches", fold_branches, kFold},
-      {"simplify_movement", simplify_movement, kFold},
-      {"extend_post_ops", extend_post_ops},
-      {"eliminate_dead", eliminate_dead},
+      {"fold_constants", fold_constants, kFold},   {"fold_branches", fold_branches, kFold},
+      {"narrow_captures", narrow_captures, kFold}, {"simplify_movement", simplify_movement, kFold},
+      {"extend_post_ops", extend_post_ops},        {"eliminate_dead", eliminate_dead},
   };
 }
 

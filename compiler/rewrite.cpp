@@ -15,7 +15,8 @@
 namespace naru {
 namespace {
 
-/// A root is rewritten at most so often in one walk, so that two rules cannot undo each other for ever.
+/// A root is rewritten at most so often in one walk, so that two rules cannot undo each other for
+/// ever.
 constexpr std::size_t kMaxRewritesPerRoot = 64;
 
 template <typename Ids>

@@ -1,4 +1,5 @@
-// Rewriter: walks a graph once, in order, while rules replace nodes; keeps producers and uses current.
+// Rewriter: walks a graph once, in order, while rules replace nodes; keeps producers and uses
+// current.
 #pragma once
 
 #include <cstdint>
@@ -17,9 +18,9 @@ namespace naru {
 class Rewriter;
 
 /// One rewriting of the node that is being visited, its root. `apply` looks back from the root over
-/// producers; when it can rewrite it calls Rewriter::replace or bypass and returns true. Because the
-/// result stands where the root stood and inner nodes are used by the match alone, every operand is
-/// defined before it.
+/// producers; when it can rewrite it calls Rewriter::replace or bypass and returns true. Because
+/// the result stands where the root stood and inner nodes are used by the match alone, every
+/// operand is defined before it.
 struct Rule {
   const char* name;
   const char* op;  ///< full name of the root's operator; "" for any
@@ -30,8 +31,8 @@ class Rewriter {
  public:
   explicit Rewriter(Graph& graph);
 
-  /// Visits every node once, and nodes that rules add once more, trying `rules` in order. Nodes that
-  /// nothing uses any more are dropped on the way. Returns whether a rule applied.
+  /// Visits every node once, and nodes that rules add once more, trying `rules` in order. Nodes
+  /// that nothing uses any more are dropped on the way. Returns whether a rule applied.
   bool run(std::span<const Rule> rules);
 
   // Reading. Ids are those of the nodes as rules see them.
@@ -89,10 +90,10 @@ class Rewriter {
   void finish();
 
   Graph& graph_;
-  std::deque<Node> done_;         // stable addresses; dropped ones are marked in alive_
+  std::deque<Node> done_;  // stable addresses; dropped ones are marked in alive_
   std::vector<bool> alive_;
-  std::vector<Node> pending_;     // nodes that rules added, the next one last
-  std::vector<Node> added_;       // nodes of the rule that runs, in order
+  std::vector<Node> pending_;  // nodes that rules added, the next one last
+  std::vector<Node> added_;    // nodes of the rule that runs, in order
   const Node* root_ = nullptr;
   std::size_t names_made_ = 0;
   std::vector<std::int32_t> producer_;  // index into done_ per value; -1 for none

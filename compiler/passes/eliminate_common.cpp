@@ -57,9 +57,11 @@ bool same_attribute(const Attribute& a, const Attribute& b) {
              (x.empty() || std::memcmp(x.data(), y.data(), x.size() * sizeof(float)) == 0);
     }
     case AttrKind::Int: return std::get<std::int64_t>(a) == std::get<std::int64_t>(b);
-    case AttrKind::Ints: return std::get<std::vector<std::int64_t>>(a) == std::get<std::vector<std::int64_t>>(b);
+    case AttrKind::Ints:
+      return std::get<std::vector<std::int64_t>>(a) == std::get<std::vector<std::int64_t>>(b);
     case AttrKind::String: return std::get<std::string>(a) == std::get<std::string>(b);
-    case AttrKind::Strings: return std::get<std::vector<std::string>>(a) == std::get<std::vector<std::string>>(b);
+    case AttrKind::Strings:
+      return std::get<std::vector<std::string>>(a) == std::get<std::vector<std::string>>(b);
     case AttrKind::Tensor: return same_tensor(std::get<Tensor>(a), std::get<Tensor>(b));
     case AttrKind::Type: return std::get<Type>(a) == std::get<Type>(b);
     default: return false;  // sub-graphs are not compared

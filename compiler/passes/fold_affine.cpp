@@ -46,7 +46,8 @@ std::optional<Values> per_channel(const Tensor* constant, const Channels& channe
 }
 
 /// Scale and shift of an inference BatchNormalization with constant statistics.
-std::optional<Affine> affine_of_normalization(const Rewriter& rw, const Node& node, std::int64_t count) {
+std::optional<Affine> affine_of_normalization(const Rewriter& rw, const Node& node,
+                                              std::int64_t count) {
   if (node.attr_int("training_mode") != 0 || !rw.only_first_output(node)) return std::nullopt;
   std::array<Values, 4> parameters;  // scale, bias, mean, variance
   for (std::size_t i = 0; i < parameters.size(); ++i) {
@@ -94,12 +95,13 @@ std::optional<Tensor> rounded(DType dtype, const Shape& shape, const Values& val
   Tensor tensor(dtype, shape);
   from_wide<double>(values, tensor);
   const Values back = to_wide<double>(tensor);
-  const bool finite = std::all_of(back.begin(), back.end(), [](double v) { return std::isfinite(v); });
+  const bool finite =
+      std::all_of(back.begin(), back.end(), [](double v) { return std::isfinite(v); });
   return finite ? std::optional(std::move(tensor)) : std::nullopt;
 }
 
-/// A convolution or matrix product with constant weights, seen as [rows, columns, inner]: a row is a
-/// channel of one side, a column one of the other side within a group of rows.
+/// A convolution or matrix product with constant weights, seen as [rows, columns, inner]: a row is
+/// a channel of one side, a column one of the other side within a group of rows.
 struct Anchor {
   const Node* node = nullptr;
   const Tensor* weights = nullptr;
@@ -140,7 +142,10 @@ std::optional<Anchor> product_anchor(const Rewriter& rw, const Node& node) {
   const Tensor& weights = *rw.constant(node.inputs[1]);
   const std::int64_t in_rank = rank_of(rw.type(node.inputs[0]));
   if (weights.rank() != 2 || in_rank < 2) return std::nullopt;
-  Anchor anchor{&node, &weights, {in_rank, in_rank - 1, weights.shape()[0]}, {in_rank, in_rank - 1, weights.shape()[1]}};
+  Anchor anchor{&node,
+                &weights,
+                {in_rank, in_rank - 1, weights.shape()[0]},
+                {in_rank, in_rank - 1, weights.shape()[1]}};
   anchor.rows = static_cast<std::size_t>(weights.shape()[0]);
   anchor.columns = static_cast<std::size_t>(weights.shape()[1]);
   anchor.rows_per_group = anchor.rows;
@@ -162,7 +167,8 @@ std::optional<Tensor> scaled(const Anchor& anchor, Factor factor) {
     for (std::size_t row = 0; row < anchor.rows; ++row) {
       for (std::size_t column = 0; column < anchor.columns; ++column) {
         const double by = factor(row, column);
-        for (std::size_t k = 0; k < anchor.inner; ++k, ++i) finite &= std::isfinite(multiply(i, by));
+        for (std::size_t k = 0; k < anchor.inner; ++k, ++i)
+          finite &= std::isfinite(multiply(i, by));
       }
     }
   };
@@ -172,7 +178,8 @@ std::optional<Tensor> scaled(const Anchor& anchor, Factor factor) {
     each([&](std::int64_t i, double by) { return to[i] = static_cast<float>(from[i] * by); });
   } else {
     each([&](std::int64_t i, double by) {
-      store_f64(weights.dtype(), result.mutable_data(), i, load_f64(weights.dtype(), weights.data(), i) * by);
+      store_f64(weights.dtype(), result.mutable_data(), i,
+                load_f64(weights.dtype(), weights.data(), i) * by);
       return load_f64(weights.dtype(), result.data(), i);
     });
   }
@@ -186,7 +193,8 @@ Values image_of(const Anchor& anchor, const Values& constants) {
   for (std::size_t row = 0; row < anchor.rows; ++row) {
     for (std::size_t column = 0; column < anchor.columns; ++column) {
       double sum = 0;
-      for (std::size_t k = 0; k < anchor.inner; ++k, ++i) sum += load_f64(anchor.weights->dtype(), anchor.weights->data(), i);
+      for (std::size_t k = 0; k < anchor.inner; ++k, ++i)
+        sum += load_f64(anchor.weights->dtype(), anchor.weights->data(), i);
       image[anchor.out_of(row, column)] += sum * constants[anchor.in_of(row, column)];
     }
   }
@@ -201,7 +209,8 @@ std::optional<Anchor> anchor_of(const Rewriter& rw, const Node* node) {
   const bool product = op == "MatMul" || op == "naru.FusedMatMul";
   if (!convolution && !product) return std::nullopt;
   const Tensor* weights = rw.constant(node->inputs[1]);
-  if (weights == nullptr || !is_float(weights->dtype()) || weights->numel() == 0) return std::nullopt;
+  if (weights == nullptr || !is_float(weights->dtype()) || weights->numel() == 0)
+    return std::nullopt;
   if (op == "naru.FusedMatMul" && !node->attr_strings("post_ops").empty()) return std::nullopt;
   return convolution ? convolution_anchor(rw, *node) : product_anchor(rw, *node);
 }
@@ -226,7 +235,8 @@ bool replace_anchor(Rewriter& rw, const Node& root, const Anchor& anchor, ValueI
   std::vector<ValueId> inputs{input, old.inputs[1]};
   if (weights) inputs[1] = rw.add_constant(rw.value(old.inputs[1]).name, std::move(*weights));
   if (new_bias) inputs.push_back(rw.add_constant(root.name + "/bias", std::move(*new_bias)));
-  rw.replace(as_fused ? "naru.FusedMatMul" : old.op->full_name(), std::move(inputs), old.attributes);
+  rw.replace(as_fused ? "naru.FusedMatMul" : old.op->full_name(), std::move(inputs),
+             old.attributes);
   return true;
 }
 
@@ -238,10 +248,12 @@ bool fold_behind(Rewriter& rw, const Node& root) {
   const std::optional<Affine> affine = affine_of(rw, root, anchor->out);
   std::optional<Values> bias = affine ? bias_of(rw, *anchor) : std::nullopt;
   if (!affine || !bias) return false;
-  for (std::size_t c = 0; c < bias->size(); ++c) (*bias)[c] = (*bias)[c] * affine->scale[c] + affine->shift[c];
+  for (std::size_t c = 0; c < bias->size(); ++c)
+    (*bias)[c] = (*bias)[c] * affine->scale[c] + affine->shift[c];
   std::optional<Tensor> weights;
   if (!all_are(affine->scale, 1.0)) {
-    weights = scaled(*anchor, [&](std::size_t r, std::size_t c) { return affine->scale[anchor->out_of(r, c)]; });
+    weights = scaled(
+        *anchor, [&](std::size_t r, std::size_t c) { return affine->scale[anchor->out_of(r, c)]; });
     if (!weights) return false;
   }
   return replace_anchor(rw, root, *anchor, anchor->node->inputs[0], std::move(weights), *bias);
@@ -253,11 +265,13 @@ bool sees_all_weights(const Node& node) {
   if (node.op->name != "Conv") return true;
   const std::string mode = node.attr_string_or("auto_pad", "NOTSET");
   const std::vector<std::int64_t> pads = node.attr_ints_or("pads", {});
-  return mode == "VALID" || (mode == "NOTSET" && std::all_of(pads.begin(), pads.end(), [](std::int64_t p) { return p == 0; }));
+  return mode == "VALID" ||
+         (mode == "NOTSET" &&
+          std::all_of(pads.begin(), pads.end(), [](std::int64_t p) { return p == 0; }));
 }
 
-/// anchor(affine(x)): the weights of each input channel are scaled, the bias gains what they make of
-/// the shift.
+/// anchor(affine(x)): the weights of each input channel are scaled, the bias gains what they make
+/// of the shift.
 bool fold_before(Rewriter& rw, const Node& root) {
   const std::optional<Anchor> anchor = anchor_of(rw, &root);
   const Node* inner = rw.producer(root.inputs[0]);
@@ -272,8 +286,8 @@ bool fold_before(Rewriter& rw, const Node& root) {
     const Values image = image_of(*anchor, affine->shift);
     for (std::size_t c = 0; c < image.size(); ++c) (*bias)[c] += alpha * image[c];
   }
-  std::optional<Tensor> weights =
-      scaled(*anchor, [&](std::size_t r, std::size_t c) { return affine->scale[anchor->in_of(r, c)]; });
+  std::optional<Tensor> weights = scaled(
+      *anchor, [&](std::size_t r, std::size_t c) { return affine->scale[anchor->in_of(r, c)]; });
   if (!weights) return false;
   return replace_anchor(rw, root, *anchor, inner->inputs[0], std::move(weights), *bias);
 }
@@ -281,7 +295,9 @@ bool fold_before(Rewriter& rw, const Node& root) {
 /// A convolution with weights known only at run time can still take a constant bias.
 bool bias_into_convolution(Rewriter& rw, const Node& root) {
   const Node* conv = rw.producer(root.inputs[0]);
-  if (conv == nullptr || !rw.single_use(root.inputs[0]) || conv->has_input(2) || !conv->op->domain.empty()) return false;
+  if (conv == nullptr || !rw.single_use(root.inputs[0]) || conv->has_input(2) ||
+      !conv->op->domain.empty())
+    return false;
   if (conv->op->name != "Conv" && conv->op->name != "ConvTranspose") return false;
   const Type& type = rw.type(root.inputs[0]);
   const Channels channels{rank_of(type), 1, known_dim(type, 1)};
@@ -291,13 +307,15 @@ bool bias_into_convolution(Rewriter& rw, const Node& root) {
   std::optional<Tensor> tensor = rounded(type.dtype, {channels.count}, *bias);
   if (!tensor) return false;
   const Node old = *conv;
-  rw.replace(old.op->full_name(),
-             {old.inputs[0], old.inputs[1], rw.add_constant(root.name + "/bias", std::move(*tensor))},
-             old.attributes);
+  rw.replace(
+      old.op->full_name(),
+      {old.inputs[0], old.inputs[1], rw.add_constant(root.name + "/bias", std::move(*tensor))},
+      old.attributes);
   return true;
 }
 
-/// A normalization that no convolution takes: x * scale + shift. Narrow types keep it, which rounds once.
+/// A normalization that no convolution takes: x * scale + shift. Narrow types keep it, which rounds
+/// once.
 bool normalization_to_affine(Rewriter& rw, const Node& root) {
   const Type& type = rw.type(root.inputs[0]);
   const std::int64_t rank = rank_of(type), count = known_dim(type, 1);
@@ -319,14 +337,17 @@ bool normalization_to_affine(Rewriter& rw, const Node& root) {
 bool merge_affine(Rewriter& rw, const Node& root) {
   const Node* sum = rw.producer(root.inputs[0], "Add");
   const Node* product = sum == nullptr ? nullptr : rw.producer(sum->inputs[0], "Mul");
-  if (product == nullptr || !rw.single_use(root.inputs[0]) || !rw.single_use(sum->inputs[0])) return false;
+  if (product == nullptr || !rw.single_use(root.inputs[0]) || !rw.single_use(sum->inputs[0]))
+    return false;
   const Tensor* m = rw.constant(root.inputs[1]);
   const Tensor* a = rw.constant(sum->inputs[1]);
   const Tensor* s = rw.constant(product->inputs[1]);
   if (m == nullptr || a == nullptr || s == nullptr || !is_float(m->dtype())) return false;
   Tensor scale = evaluate_constant("Mul", {*s, *m});
   Tensor shift = evaluate_constant("Mul", {*a, *m});
-  if (scale.numel() > std::max(s->numel(), m->numel()) || shift.numel() > std::max(a->numel(), m->numel())) return false;
+  if (scale.numel() > std::max(s->numel(), m->numel()) ||
+      shift.numel() > std::max(a->numel(), m->numel()))
+    return false;
   if (!rounded(scale.dtype(), scale.shape(), to_wide<double>(scale)) ||
       !rounded(shift.dtype(), shift.shape(), to_wide<double>(shift))) {
     return false;

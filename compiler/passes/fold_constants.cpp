@@ -82,7 +82,8 @@ class Folder {
   std::optional<Tensor> known_value(ValueId id) const {
     const Type& type = graph_.value(id).type;
     const auto found = symbolic_.find(id);
-    if (found == symbolic_.end() || !type.is_tensor() || !is_integer(type.dtype)) return std::nullopt;
+    if (found == symbolic_.end() || !type.is_tensor() || !is_integer(type.dtype))
+      return std::nullopt;
     const std::vector<Dim>& elements = found->second.elements;
     if (!std::all_of(elements.begin(), elements.end(), [](const Dim& d) { return d.is_known(); })) {
       return std::nullopt;
@@ -92,7 +93,8 @@ class Folder {
     if (type.shape && known_shape(*type.shape) != shape) return std::nullopt;
     Tensor tensor(type.dtype, shape);
     for (std::size_t i = 0; i < elements.size(); ++i) {
-      store_i64(type.dtype, tensor.mutable_data(), static_cast<std::int64_t>(i), elements[i].value());
+      store_i64(type.dtype, tensor.mutable_data(), static_cast<std::int64_t>(i),
+                elements[i].value());
     }
     return tensor;
   }

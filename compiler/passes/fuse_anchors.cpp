@@ -1,4 +1,5 @@
-// fuse_anchors: matrix products take in transposes, scales and biases; convolutions take in padding.
+// fuse_anchors: matrix products take in transposes, scales and biases; convolutions take in
+// padding.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -33,9 +34,14 @@ bool is_float_product(const Rewriter& rw, const Node& node) {
 std::optional<Product> product_of(const Rewriter& rw, const Node* node) {
   if (node == nullptr || !is_float_product(rw, *node)) return std::nullopt;
   if (node->op->full_name() == "MatMul") return Product{node->inputs[0], node->inputs[1]};
-  if (node->op->full_name() != "naru.FusedMatMul" || !node->attr_strings("post_ops").empty()) return std::nullopt;
-  return Product{node->inputs[0], node->inputs[1], node->has_input(2) ? node->inputs[2] : kNoValue,
-                 node->attr_int("transA") != 0, node->attr_int("transB") != 0, node->attr_float("alpha")};
+  if (node->op->full_name() != "naru.FusedMatMul" || !node->attr_strings("post_ops").empty())
+    return std::nullopt;
+  return Product{node->inputs[0],
+                 node->inputs[1],
+                 node->has_input(2) ? node->inputs[2] : kNoValue,
+                 node->attr_int("transA") != 0,
+                 node->attr_int("transB") != 0,
+                 node->attr_float("alpha")};
 }
 
 void replace(Rewriter& rw, const Product& product) {
@@ -50,8 +56,12 @@ void replace(Rewriter& rw, const Product& product) {
 
 bool from_gemm(Rewriter& rw, const Node& root) {
   if (!is_float_product(rw, root)) return false;
-  Product product{root.inputs[0], root.inputs[1], kNoValue, root.attr_int("transA") != 0,
-                  root.attr_int("transB") != 0, root.attr_float("alpha")};
+  Product product{root.inputs[0],
+                  root.inputs[1],
+                  kNoValue,
+                  root.attr_int("transA") != 0,
+                  root.attr_int("transB") != 0,
+                  root.attr_float("alpha")};
   const float beta = root.attr_float("beta");
   if (root.has_input(2) && beta != 0) {
     product.c = root.inputs[2];
@@ -60,7 +70,8 @@ bool from_gemm(Rewriter& rw, const Node& root) {
       if (addend == nullptr) return false;
       Tensor factor(addend->dtype(), Shape{});
       store_f64(addend->dtype(), factor.mutable_data(), 0, beta);
-      product.c = rw.add_constant(root.name + "/addend", evaluate_constant("Mul", {*addend, factor}));
+      product.c =
+          rw.add_constant(root.name + "/addend", evaluate_constant("Mul", {*addend, factor}));
     }
   }
   replace(rw, product);
@@ -120,9 +131,10 @@ bool scale_result(Rewriter& rw, const Node& root) {
   return true;
 }
 
+/// Models in f16 scale the operands lest the product leave the range; those stay.
 bool scale_operands(Rewriter& rw, const Node& root) {
   std::optional<Product> product = product_of(rw, &root);
-  if (!product) return false;
+  if (!product || rw.type(root.outputs[0]).dtype == DType::F16) return false;
   bool changed = false;
   for (ValueId* operand : {&product->a, &product->b}) {
     const Node* scaled = rw.producer(*operand);
@@ -152,7 +164,9 @@ bool bias_into_product(Rewriter& rw, const Node& root) {
     const ValueId value = root.inputs[side], addend = root.inputs[1 - side];
     std::optional<Product> product = product_of(rw, rw.producer(value));
     if (!product || product->c != kNoValue || !rw.single_use(value)) continue;
-    if (!same_shape(rw.type(value), rw.type(root.outputs[0])) || !is_row(rw.type(addend), rw.type(value))) continue;
+    if (!same_shape(rw.type(value), rw.type(root.outputs[0])) ||
+        !is_row(rw.type(addend), rw.type(value)))
+      continue;
     product->c = addend;
     replace(rw, *product);
     return true;
@@ -165,7 +179,8 @@ std::optional<Ints> zero_pads(const Rewriter& rw, const Node& pad) {
   if (pad.attr_string_or("mode", "constant") != "constant" || pad.has_input(3)) return std::nullopt;
   if (pad.has_input(2) && scalar_constant(rw, pad.inputs[2]) != 0.0) return std::nullopt;
   std::optional<Ints> pads = int_constant(rw, pad.inputs[1]);
-  if (!pads || std::any_of(pads->begin(), pads->end(), [](std::int64_t p) { return p < 0; })) return std::nullopt;
+  if (!pads || std::any_of(pads->begin(), pads->end(), [](std::int64_t p) { return p < 0; }))
+    return std::nullopt;
   return pads;
 }
 
@@ -176,7 +191,9 @@ bool pad_into_convolution(Rewriter& rw, const Node& root) {
   const std::string mode = root.attr_string_or("auto_pad", "NOTSET");
   if (!extra || (mode != "NOTSET" && mode != "VALID")) return false;
   const std::size_t rank = extra->size() / 2;
-  if (rank < 3 || (*extra)[0] != 0 || (*extra)[1] != 0 || (*extra)[rank] != 0 || (*extra)[rank + 1] != 0) return false;
+  if (rank < 3 || (*extra)[0] != 0 || (*extra)[1] != 0 || (*extra)[rank] != 0 ||
+      (*extra)[rank + 1] != 0)
+    return false;
   const std::size_t spatial = rank - 2;
   Ints pads(2 * spatial, 0);
   if (mode == "NOTSET") pads = root.attr_ints_or("pads", pads);

@@ -1,4 +1,5 @@
-// fuse_composites: operators that models write out in parts (Gelu, LayerNormalization, ...) become one.
+// fuse_composites: operators that models write out in parts (Gelu, LayerNormalization, ...) become
+// one.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -17,7 +18,9 @@ using Ints = std::vector<std::int64_t>;
 
 bool near(double a, double b) { return std::abs(a - b) <= 5e-7 * std::abs(b); }
 
-float scalar_of(const Rewriter& rw, ValueId id) { return static_cast<float>(*scalar_constant(rw, id)); }
+float scalar_of(const Rewriter& rw, ValueId id) {
+  return static_cast<float>(*scalar_constant(rw, id));
+}
 
 // Activations
 
@@ -27,13 +30,15 @@ bool hard_sigmoid_by_six(Rewriter& rw, const Node&, const Match& m) {
 }
 
 bool hard_sigmoid(Rewriter& rw, const Node&, const Match& m) {
-  rw.replace("HardSigmoid", {m["x"]}, {{"alpha", scalar_of(rw, m["a"])}, {"beta", scalar_of(rw, m["b"])}});
+  rw.replace("HardSigmoid", {m["x"]},
+             {{"alpha", scalar_of(rw, m["a"])}, {"beta", scalar_of(rw, m["b"])}});
   return true;
 }
 
 bool hard_swish_of_sigmoid(Rewriter& rw, const Node&, const Match& m) {
   const Node& gate = m.node("g");
-  if (!near(gate.attr_float("alpha"), 1.0 / 6.0) || !near(gate.attr_float("beta"), 0.5)) return false;
+  if (!near(gate.attr_float("alpha"), 1.0 / 6.0) || !near(gate.attr_float("beta"), 0.5))
+    return false;
   rw.replace("HardSwish", {m["x"]});
   return true;
 }
@@ -67,7 +72,8 @@ std::optional<std::int64_t> trailing_axis(const Rewriter& rw, const Node& reduce
   for (std::int64_t axis : *axes) sorted.push_back(axis < 0 ? axis + rank : axis);
   std::sort(sorted.begin(), sorted.end());
   for (std::size_t i = 0; i < sorted.size(); ++i) {
-    if (sorted[i] != rank - static_cast<std::int64_t>(sorted.size()) + static_cast<std::int64_t>(i)) {
+    if (sorted[i] !=
+        rank - static_cast<std::int64_t>(sorted.size()) + static_cast<std::int64_t>(i)) {
       return std::nullopt;
     }
   }
@@ -76,7 +82,8 @@ std::optional<std::int64_t> trailing_axis(const Rewriter& rw, const Node& reduce
 
 Tensor filled(DType dtype, Shape shape, double value) {
   Tensor tensor(dtype, std::move(shape));
-  for (std::int64_t i = 0; i < tensor.numel(); ++i) store_f64(dtype, tensor.mutable_data(), i, value);
+  for (std::int64_t i = 0; i < tensor.numel(); ++i)
+    store_f64(dtype, tensor.mutable_data(), i, value);
   return tensor;
 }
 
@@ -91,7 +98,8 @@ std::optional<Shape> known_tail(const Type& type, std::int64_t axis) {
 }
 
 /// A constant that broadcasts along dimensions [axis, rank) only, brought to their shape.
-std::optional<Tensor> over_tail(const Rewriter& rw, const Type& type, std::int64_t axis, ValueId constant) {
+std::optional<Tensor> over_tail(const Rewriter& rw, const Type& type, std::int64_t axis,
+                                ValueId constant) {
   const std::optional<Shape> tail = known_tail(type, axis);
   if (!tail) return std::nullopt;
   const Tensor& value = *rw.constant(constant);
@@ -102,7 +110,8 @@ std::optional<Tensor> over_tail(const Rewriter& rw, const Type& type, std::int64
     const std::int64_t dim = own[own.rank() - i];
     if (dim != 1 && dim != (*tail)[tail->rank() - i]) return std::nullopt;
   }
-  return evaluate_constant("Expand", {value.reshaped(own), Tensor::from<std::int64_t>({tail->rank()}, tail->dims())});
+  return evaluate_constant(
+      "Expand", {value.reshaped(own), Tensor::from<std::int64_t>({tail->rank()}, tail->dims())});
 }
 
 /// As above for the dimensions that a normalization node runs over.
@@ -134,7 +143,8 @@ bool layer_normalization(Rewriter& rw, const Node& root, const Match& m) {
 bool scaled_normalization(Rewriter& rw, const Node& root, const Match& m) {
   const Node& node = m.node("v");
   const std::optional<std::int64_t> axis = trailing_axis(rw, node);
-  if (!axis || trailing_axis(rw, m.node("m")) != axis || !same_shape(rw.type(m["x"]), rw.type(root.outputs[0]))) {
+  if (!axis || trailing_axis(rw, m.node("m")) != axis ||
+      !same_shape(rw.type(m["x"]), rw.type(root.outputs[0]))) {
     return false;
   }
   std::optional<Tensor> scale = over_tail(rw, rw.type(m["x"]), *axis, m["s"]);
@@ -173,7 +183,8 @@ bool scale_into_normalization(Rewriter& rw, const Node& root, const Match& m) {
   std::optional<Tensor> scale = over_tail(rw, norm, m["s"]);
   if (!scale) return false;
   const std::string op = norm.op->full_name();
-  rw.replace(op, {norm.inputs[0], rw.add_constant(root.name + "/scale", std::move(*scale))}, norm.attributes);
+  rw.replace(op, {norm.inputs[0], rw.add_constant(root.name + "/scale", std::move(*scale))},
+             norm.attributes);
   return true;
 }
 
@@ -182,9 +193,10 @@ bool bias_into_normalization(Rewriter& rw, const Node& root, const Match& m) {
   if (norm.has_input(2)) return false;
   std::optional<Tensor> bias = over_tail(rw, norm, m["s"]);
   if (!bias) return false;
-  rw.replace("LayerNormalization",
-             {norm.inputs[0], norm.inputs[1], rw.add_constant(root.name + "/bias", std::move(*bias))},
-             norm.attributes);
+  rw.replace(
+      "LayerNormalization",
+      {norm.inputs[0], norm.inputs[1], rw.add_constant(root.name + "/bias", std::move(*bias))},
+      norm.attributes);
   return true;
 }
 
@@ -206,7 +218,8 @@ bool softmax(Rewriter& rw, const Node&, const Match& m) {
 /// A softmax between two transposes that undo each other runs along the other axis.
 bool softmax_of_transposed(Rewriter& rw, const Node& root, const Match& m) {
   const Node& inner = m.node("p");
-  if (!inner.has("perm") || !root.has("perm")) return false;
+  if (!inner.has("perm") || !root.has("perm") || rank_of(rw.type(root.outputs[0])) < 0)
+    return false;
   const Ints& first = inner.attr_ints("perm");
   const Ints& second = root.attr_ints("perm");
   for (std::size_t i = 0; i < second.size(); ++i) {
@@ -223,13 +236,16 @@ bool softmax_of_transposed(Rewriter& rw, const Node& root, const Match& m) {
 #define SQUARE(x) "{Mul(" x ", " x ") | Pow(" x ", 2)}"
 #define CUBE "{Mul(Mul(x, x), x) | Pow(x, 3)}"
 #define TANH                                                       \
-  "Tanh({Mul(Add(x, Mul(" CUBE ", 0.044715)), 0.7978845608)"       \
+  "Tanh({Mul(Add(x, Mul(" CUBE                                     \
+  ", 0.044715)), 0.7978845608)"                                    \
   " | Mul(x, Mul(Add(Mul(Mul(x, x), 0.044715), 1), 0.7978845608))" \
   " | Mul(Mul(x, 0.7978845608), Add(Mul(Mul(x, x), 0.044715), 1))" \
   " | Mul(Mul(x, Add(Mul(Mul(x, x), 0.044715), 1)), 0.7978845608)})"
-#define GELU(phi)                      \
-  "{Mul(Mul(x, Add(" phi ", 1)), 0.5)" \
-  " | Mul(x, Mul(Add(" phi ", 1), 0.5))" \
+#define GELU(phi)          \
+  "{Mul(Mul(x, Add(" phi   \
+  ", 1)), 0.5)"            \
+  " | Mul(x, Mul(Add(" phi \
+  ", 1), 0.5))"            \
   " | Mul(Mul(x, 0.5), Add(" phi ", 1))}"
 #define ROOT "Sqrt(Add(v=ReduceMean(" SQUARE("d") ", b:c), e:s))"
 #define CENTRED "d=Sub(x, m=ReduceMean(x, a:c))"
@@ -240,12 +256,16 @@ bool softmax_of_transposed(Rewriter& rw, const Node& root, const Match& m) {
 #define RMS_ROOT "Sqrt(Add(v=ReduceMean(" SQUARE("x") ", b:c), e:s))"
 
 constexpr std::array kFusions{
-    Fusion{"hard_sigmoid_by_six", "{Div(Clip(Add(x, 3), 0, 6), 6) | Mul(Clip(Add(x, 3), 0, 6), 0.16666667)}",
-           nullptr, hard_sigmoid_by_six},
+    Fusion{"hard_sigmoid_by_six",
+           "{Div(Clip(Add(x, 3), 0, 6), 6) | Mul(Clip(Add(x, 3), 0, 6), 0.16666667)}", nullptr,
+           hard_sigmoid_by_six},
     Fusion{"hard_sigmoid", "Clip(Add(Mul(x, a:s), b:s), 0, 1)", nullptr, hard_sigmoid},
-    Fusion{"hard_swish", "{Div(Mul(x, Clip(Add(x, 3), 0, 6)), 6) | Mul(Mul(x, Clip(Add(x, 3), 0, 6)), 0.16666667)}",
-           "HardSwish"},
-    Fusion{"hard_swish_of_hard_sigmoid", "Mul(x, g=HardSigmoid(x))", nullptr, hard_swish_of_sigmoid},
+    Fusion{
+        "hard_swish",
+        "{Div(Mul(x, Clip(Add(x, 3), 0, 6)), 6) | Mul(Mul(x, Clip(Add(x, 3), 0, 6)), 0.16666667)}",
+        "HardSwish"},
+    Fusion{"hard_swish_of_hard_sigmoid", "Mul(x, g=HardSigmoid(x))", nullptr,
+           hard_swish_of_sigmoid},
     Fusion{"sigmoid", "{Reciprocal(Add(Exp(Neg(x)), 1)) | Div(1, Add(Exp(Neg(x)), 1))}", "Sigmoid"},
     Fusion{"swish", "{Mul(x, Sigmoid(x)) | Div(x, Add(Exp(Neg(x)), 1))}", "Swish"},
     Fusion{"swish_with_alpha", "Mul(x, Sigmoid(Mul(x, a:s)))", nullptr, swish_with_alpha},
@@ -254,22 +274,32 @@ constexpr std::array kFusions{
     Fusion{"gelu_tanh", GELU(TANH), nullptr, gelu_tanh},
     Fusion{"leaky_relu", "Max(x, Mul(x, a:s))", nullptr, leaky_relu},
     Fusion{"layer_normalization",
-           "{Div(" CENTRED ", " ROOT ") | Mul(" CENTRED ", {Reciprocal(" ROOT ") | Div(1, " ROOT ")})}", nullptr,
-           layer_normalization},
+           "{Div(" CENTRED ", " ROOT ") | Mul(" CENTRED ", {Reciprocal(" ROOT ") | Div(1, " ROOT
+           ")})}",
+           nullptr, layer_normalization},
     Fusion{"layer_normalization_fast_variance",
-           "{Div(" PLAIN_CENTRED ", " FAST_ROOT ") | Mul(" PLAIN_CENTRED ", {Reciprocal(" FAST_ROOT ") | Div(1, " FAST_ROOT ")})}",
+           "{Div(" PLAIN_CENTRED ", " FAST_ROOT ") | Mul(" PLAIN_CENTRED ", {Reciprocal(" FAST_ROOT
+           ") | Div(1, " FAST_ROOT ")})}",
            nullptr, layer_normalization},
     Fusion{"layer_normalization_scaled_inverse",
-           "Mul({" CENTRED " | " PLAIN_CENTRED "}, Mul({Reciprocal({" ROOT " | " FAST_ROOT "}) | Div(1, {" ROOT " | " FAST_ROOT "})}, s:c))",
+           "Mul({" CENTRED " | " PLAIN_CENTRED "}, Mul({Reciprocal({" ROOT " | " FAST_ROOT
+           "}) | Div(1, {" ROOT " | " FAST_ROOT "})}, s:c))",
            nullptr, scaled_normalization},
-    Fusion{"rms_normalization", "{Div(x, " RMS_ROOT ") | Mul(x, {Reciprocal(" RMS_ROOT ") | Div(1, " RMS_ROOT ")})}",
+    Fusion{"rms_normalization",
+           "{Div(x, " RMS_ROOT ") | Mul(x, {Reciprocal(" RMS_ROOT ") | Div(1, " RMS_ROOT ")})}",
            nullptr, rms_normalization},
-    Fusion{"layer_normalization_scale", "Mul(n=LayerNormalization(x, w:c), s:c)", nullptr, scale_into_normalization},
-    Fusion{"rms_normalization_scale", "Mul(n=RMSNormalization(x, w:c), s:c)", nullptr, scale_into_normalization},
-    Fusion{"layer_normalization_bias", "Add(n=LayerNormalization(x, w:c), s:c)", nullptr, bias_into_normalization},
-    Fusion{"mean_of_sum", "{Mul(r=ReduceSum(x, a:c), c:s) | q=Div(r=ReduceSum(x, a:c), c:s)}", nullptr, mean_of_sum},
-    Fusion{"softmax", "Div(n=Exp(Sub(x, h=ReduceMax(x, a:c))), t=ReduceSum(n, b:c))", nullptr, softmax},
-    Fusion{"softmax_of_transposed", "Transpose(f=Softmax(p=Transpose(x)))", nullptr, softmax_of_transposed},
+    Fusion{"layer_normalization_scale", "Mul(n=LayerNormalization(x, w:c), s:c)", nullptr,
+           scale_into_normalization},
+    Fusion{"rms_normalization_scale", "Mul(n=RMSNormalization(x, w:c), s:c)", nullptr,
+           scale_into_normalization},
+    Fusion{"layer_normalization_bias", "Add(n=LayerNormalization(x, w:c), s:c)", nullptr,
+           bias_into_normalization},
+    Fusion{"mean_of_sum", "{Mul(r=ReduceSum(x, a:c), c:s) | q=Div(r=ReduceSum(x, a:c), c:s)}",
+           nullptr, mean_of_sum},
+    Fusion{"softmax", "Div(n=Exp(Sub(x, h=ReduceMax(x, a:c))), t=ReduceSum(n, b:c))", nullptr,
+           softmax},
+    Fusion{"softmax_of_transposed", "Transpose(f=Softmax(p=Transpose(x)))", nullptr,
+           softmax_of_transposed},
 };
 
 bool apply_fusions(Rewriter& rw, const Node& root) {

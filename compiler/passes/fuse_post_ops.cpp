@@ -73,22 +73,27 @@ std::optional<Chain> open_chain(const Rewriter& rw, const Node& node) {
     std::optional<Addition> own = addition_of(rw, node, running);
     if (!own || !same_shape(rw.type(node.inputs[running]), rw.type(node.outputs[0]))) continue;
     if (rw.constant(node.inputs[running]) != nullptr) continue;
-    chain = {"naru.FusedElementwise", {node.inputs[running]}, {}, std::move(own->steps), own->operands.size()};
+    chain = {"naru.FusedElementwise",
+             {node.inputs[running]},
+             {},
+             std::move(own->steps),
+             own->operands.size()};
     chain.inputs.insert(chain.inputs.end(), own->operands.begin(), own->operands.end());
     return chain;
   }
   return std::nullopt;
 }
 
-
 /// The chain of `root`'s input with `root` behind it.
 std::optional<Chain> extended(const Rewriter& rw, const Node& root, std::size_t running) {
   const ValueId value = root.inputs[running];
   const Node* producer = rw.producer(value);
-  if (producer == nullptr || !rw.single_use(value) || !rw.only_first_output(*producer)) return std::nullopt;
+  if (producer == nullptr || !rw.single_use(value) || !rw.only_first_output(*producer))
+    return std::nullopt;
   const Type& before = rw.type(value);
   const Type& after = rw.type(root.outputs[0]);
-  if (!is_float(before.dtype) || before.dtype != after.dtype || !same_shape(before, after)) return std::nullopt;
+  if (!is_float(before.dtype) || before.dtype != after.dtype || !same_shape(before, after))
+    return std::nullopt;
   std::optional<Addition> addition = addition_of(rw, root, running);
   if (!addition) return std::nullopt;
   for (ValueId operand : addition->operands) {
@@ -115,7 +120,8 @@ bool join_chain(Rewriter& rw, const Node& root) {
     const bool anchored = chain->op != "naru.FusedElementwise";
     const bool best_anchored = best && best->op != "naru.FusedElementwise";
     const std::size_t position = rw.position(root.inputs[running]);
-    if (!best || (anchored && !best_anchored) || (anchored == best_anchored && position > best_position)) {
+    if (!best || (anchored && !best_anchored) ||
+        (anchored == best_anchored && position > best_position)) {
       best = std::move(chain);
       best_position = position;
     }

@@ -1,4 +1,5 @@
-// narrow_captures: constants move into the sub-graphs that capture them; equal and unused captures go.
+// narrow_captures: constants move into the sub-graphs that capture them; equal and unused captures
+// go.
 #include <algorithm>
 #include <memory>
 #include <utility>

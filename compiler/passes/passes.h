@@ -31,16 +31,17 @@ bool simplify_arithmetic(Graph& graph);
 /// Recognises operators that models write out in parts: activations, normalizations, softmax.
 bool fuse_composites(Graph& graph);
 
-/// Folds BatchNormalization and per-channel products and sums of constants into the weights and biases
-/// of the convolutions and matrix products before or behind them; the rest becomes Mul and Add.
+/// Folds BatchNormalization and per-channel products and sums of constants into the weights and
+/// biases of the convolutions and matrix products before or behind them; the rest becomes Mul and
+/// Add.
 bool fold_affine(Graph& graph);
 
-/// Gemm becomes naru.FusedMatMul; matrix products take in transposes, scales and biases; convolutions
-/// take in padding.
+/// Gemm becomes naru.FusedMatMul; matrix products take in transposes, scales and biases;
+/// convolutions take in padding.
 bool fuse_anchors(Graph& graph);
 
-/// Chains of element-wise operators go into the convolution or matrix product before them, or become
-/// one naru.FusedElementwise.
+/// Chains of element-wise operators go into the convolution or matrix product before them, or
+/// become one naru.FusedElementwise.
 bool fuse_post_ops(Graph& graph);
 
 /// As fuse_post_ops, on a graph that has been through it: what only concrete shapes allow.

@@ -28,7 +28,8 @@ bool bypass_left(Rewriter& rw, const Node& node) {
 }
 
 bool neutral_right(Rewriter& rw, const Node& node, double neutral) {
-  return number_out(rw, node) && uniform_constant(rw, node.inputs[1]) == neutral && bypass_left(rw, node);
+  return number_out(rw, node) && uniform_constant(rw, node.inputs[1]) == neutral &&
+         bypass_left(rw, node);
 }
 bool neutral_zero(Rewriter& rw, const Node& node) { return neutral_right(rw, node, 0.0); }
 bool neutral_one(Rewriter& rw, const Node& node) { return neutral_right(rw, node, 1.0); }
@@ -43,8 +44,10 @@ bool constant_to_right(Rewriter& rw, const Node& node) {
 /// x - c is x + (-c), exactly.
 bool sub_to_add(Rewriter& rw, const Node& node) {
   const Tensor* right = rw.constant(node.inputs[1]);
-  if (right == nullptr || !float_out(rw, node) || rw.constant(node.inputs[0]) != nullptr) return false;
-  const ValueId negated = rw.add_constant(node.name + "/negated", evaluate_constant("Neg", {*right}));
+  if (right == nullptr || !float_out(rw, node) || rw.constant(node.inputs[0]) != nullptr)
+    return false;
+  const ValueId negated =
+      rw.add_constant(node.name + "/negated", evaluate_constant("Neg", {*right}));
   rw.replace("Add", {node.inputs[0], negated});
   return true;
 }
@@ -55,7 +58,8 @@ bool div_to_mul(Rewriter& rw, const Node& node) {
   const DType dtype = dtype_out(rw, node);
   if (right == nullptr || rw.constant(node.inputs[0]) != nullptr) return false;
   const int max_exponent = dtype == DType::F16 ? 13 : 120;
-  if (dtype != DType::F32 && dtype != DType::F16 && dtype != DType::BF16 && dtype != DType::F64) return false;
+  if (dtype != DType::F32 && dtype != DType::F16 && dtype != DType::BF16 && dtype != DType::F64)
+    return false;
   for (double value : to_wide<double>(*right)) {
     int exponent = 0;
     if (!std::isfinite(value) || std::abs(std::frexp(value, &exponent)) != 0.5) return false;
@@ -100,7 +104,8 @@ bool variadic_to_binary(Rewriter& rw, const Node& node) {
   if (node.inputs.size() == 2 && !sum) return false;
   const std::string binary = sum ? "Add" : node.op->name;
   ValueId running = node.inputs[0];
-  for (std::size_t i = 1; i + 1 < node.inputs.size(); ++i) running = rw.add(binary, {running, node.inputs[i]});
+  for (std::size_t i = 1; i + 1 < node.inputs.size(); ++i)
+    running = rw.add(binary, {running, node.inputs[i]});
   rw.replace(binary, {running, node.inputs.back()});
   return true;
 }
@@ -111,7 +116,8 @@ bool mean_of_one(Rewriter& rw, const Node& node) {
 bool pow_to_mul(Rewriter& rw, const Node& node) {
   const std::optional<double> exponent = scalar_constant(rw, node.inputs[1]);
   const ValueId x = node.inputs[0];
-  if (!exponent || !number_out(rw, node) || !same_shape(rw.type(x), rw.type(node.outputs[0]))) return false;
+  if (!exponent || !number_out(rw, node) || !same_shape(rw.type(x), rw.type(node.outputs[0])))
+    return false;
   if (*exponent == 1) return rw.bypass(x);
   if (*exponent == 2) {
     rw.replace("Mul", {x, x});
@@ -203,7 +209,8 @@ bool bound_to_clip(Rewriter& rw, const Node& node) {
   if (node.inputs.size() != 2 || !float_out(rw, node)) return false;
   const std::optional<double> bound = scalar_constant(rw, node.inputs[1]);
   const ValueId x = node.inputs[0];
-  if (!bound || std::isnan(*bound) || !same_shape(rw.type(x), rw.type(node.outputs[0]))) return false;
+  if (!bound || std::isnan(*bound) || !same_shape(rw.type(x), rw.type(node.outputs[0])))
+    return false;
   const bool lower = node.op->name == "Max";
   if (std::isinf(*bound)) return (*bound < 0) == lower && rw.bypass(x);
   replace_by_clip(rw, node, x, lower ? Bounds{*bound, INFINITY} : Bounds{-INFINITY, *bound});
@@ -213,7 +220,8 @@ bool bound_to_clip(Rewriter& rw, const Node& node) {
 /// Where with a uniform condition.
 bool where_decided(Rewriter& rw, const Node& node) {
   const Tensor* condition = rw.constant(node.inputs[0]);
-  if (condition == nullptr || condition->dtype() != DType::Bool || condition->numel() == 0) return false;
+  if (condition == nullptr || condition->dtype() != DType::Bool || condition->numel() == 0)
+    return false;
   const bool first = load_u64(DType::Bool, condition->data(), 0) != 0;
   for (std::int64_t i = 1; i < condition->numel(); ++i) {
     if ((load_u64(DType::Bool, condition->data(), i) != 0) != first) return false;

@@ -26,7 +26,8 @@ bool same_shape_out(Rewriter& rw, const Node& node) {
 bool inference_dropout(Rewriter& rw, const Node& node) {
   if (node.has_input(2)) {
     const Tensor* training = rw.constant(node.inputs[2]);
-    if (training == nullptr || training->numel() != 1 || training->dtype() != DType::Bool) return false;
+    if (training == nullptr || training->numel() != 1 || training->dtype() != DType::Bool)
+      return false;
     if (load_u64(DType::Bool, training->data(), 0) != 0) return false;
   }
   return bypass_first(rw, node);
@@ -34,7 +35,8 @@ bool inference_dropout(Rewriter& rw, const Node& node) {
 
 bool cast_to_same(Rewriter& rw, const Node& node) {
   const DType from = rw.type(node.inputs[0]).dtype;
-  return from != DType::Undefined && from == rw.type(node.outputs[0]).dtype && bypass_first(rw, node);
+  return from != DType::Undefined && from == rw.type(node.outputs[0]).dtype &&
+         bypass_first(rw, node);
 }
 
 /// True when each value of `from` has an equal one in `to`.
@@ -42,14 +44,16 @@ bool widens(DType from, DType to) {
   if (from == to) return true;
   const auto rank = [](DType type) {
     switch (type) {
-      case DType::F16: case DType::BF16: return 1;
+      case DType::F16:
+      case DType::BF16: return 1;
       case DType::F32: return 2;
       case DType::F64: return 3;
       default: return 0;
     }
   };
   if (is_float(from)) return rank(from) > 0 && rank(from) < rank(to);
-  if (!is_integer(from) || !is_integer(to)) return from == DType::Bool && (is_integer(to) || rank(to) > 0);
+  if (!is_integer(from) || !is_integer(to))
+    return from == DType::Bool && (is_integer(to) || rank(to) > 0);
   const bool from_signed = kind_of(from) == DTypeKind::SignedInt;
   const bool to_signed = kind_of(to) == DTypeKind::SignedInt;
   if (dtype_info(from).block_elements != 1 || dtype_info(to).block_elements != 1) return false;
@@ -67,43 +71,73 @@ bool cast_of_widening_cast(Rewriter& rw, const Node& node) {
 
 /// True when dimension `i` is known to be equal in both.
 bool same_dim(const Type& a, const Type& b, std::size_t i) {
-  return a.shape && b.shape && i < a.shape->size() && i < b.shape->size() && (*a.shape)[i] == (*b.shape)[i];
+  return a.shape && b.shape && i < a.shape->size() && i < b.shape->size() &&
+         (*a.shape)[i] == (*b.shape)[i];
 }
 
-/// Reshape after what only reshapes. A 0 in the target copies a dimension of the inner result, which
-/// must then be that of the inner input.
+bool is_reshaping(const Node& node) {
+  constexpr std::array<std::string_view, 4> kReshaping{"Reshape", "Flatten", "Squeeze",
+                                                       "Unsqueeze"};
+  return node.op->domain.empty() &&
+         std::find(kReshaping.begin(), kReshaping.end(), node.op->name) != kReshaping.end();
+}
+
+/// A constant target for Reshape: known dimensions, and 0 for those that stay in their place or -1
+/// for one other. Not both: with a copied dimension that turns out to be 0, -1 has no answer.
+std::optional<Ints> target_of(const Type& input, const Type& output) {
+  Ints target;
+  for (std::size_t i = 0; i < output.shape->size(); ++i) {
+    const Dim& dim = (*output.shape)[i];
+    if (dim.is_known() && dim.value() == 0) return std::nullopt;
+    target.push_back(dim.is_known() ? dim.value() : same_dim(input, output, i) ? 0 : -1);
+  }
+  const auto open = std::count(target.begin(), target.end(), -1);
+  const auto copied = std::count(target.begin(), target.end(), 0);
+  if (open > 1 || (open == 1 && copied > 0)) return std::nullopt;
+  return target;
+}
+
+/// Reshape after what only reshapes. A 0 in the target copies a dimension of the inner result,
+/// which must then be that of the inner input.
 bool reshape_of_reshape(Rewriter& rw, const Node& node) {
   const Node* inner = rw.producer(node.inputs[0]);
-  if (inner == nullptr || !inner->op->domain.empty()) return false;
-  constexpr std::array<std::string_view, 4> kReshaping{"Reshape", "Flatten", "Squeeze", "Unsqueeze"};
-  if (std::find(kReshaping.begin(), kReshaping.end(), inner->op->name) == kReshaping.end()) return false;
+  if (inner == nullptr || !is_reshaping(*inner)) return false;
   const std::optional<Ints> target = int_constant(rw, node.inputs[1]);
   if (!target) return false;
   for (std::size_t i = 0; i < target->size(); ++i) {
-    if ((*target)[i] == 0 && !same_dim(rw.type(inner->inputs[0]), rw.type(node.inputs[0]), i)) return false;
+    if ((*target)[i] == 0 && !same_dim(rw.type(inner->inputs[0]), rw.type(node.inputs[0]), i))
+      return false;
   }
   rw.replace("Reshape", {inner->inputs[0], node.inputs[1]}, node.attributes);
   return true;
 }
 
-/// A target shape that inference knows up to one dimension, besides those that stay where they are,
-/// becomes a constant.
+/// A target shape that inference knows well enough becomes a constant.
 bool reshape_to_constant(Rewriter& rw, const Node& node) {
   if (rw.constant(node.inputs[1]) != nullptr) return false;
-  const Type& input = rw.type(node.inputs[0]);
   const Type& output = rw.type(node.outputs[0]);
   if (!output.shape) return false;
-  Ints target;
-  for (std::size_t i = 0; i < output.shape->size(); ++i) {
-    const Dim& dim = (*output.shape)[i];
-    if (dim.is_known() && dim.value() == 0) return false;
-    target.push_back(dim.is_known() ? dim.value() : same_dim(input, output, i) ? 0 : -1);
-  }
-  if (std::count(target.begin(), target.end(), -1) > 1) return false;
-  const auto rank = static_cast<std::int64_t>(target.size());
+  const std::optional<Ints> target = target_of(rw.type(node.inputs[0]), output);
+  if (!target) return false;
+  const auto rank = static_cast<std::int64_t>(target->size());
   const ValueId shape =
-      rw.add_constant(node.name + "/shape", Tensor::from<std::int64_t>(Shape{rank}, target));
+      rw.add_constant(node.name + "/shape", Tensor::from<std::int64_t>(Shape{rank}, *target));
   rw.replace("Reshape", {node.inputs[0], shape});
+  return true;
+}
+
+/// Squeeze, Unsqueeze or Flatten of what only reshapes: one Reshape, when its target can be
+/// written.
+bool reshaping_of_reshape(Rewriter& rw, const Node& node) {
+  const Node* inner = rw.producer(node.inputs[0]);
+  const Type& output = rw.type(node.outputs[0]);
+  if (inner == nullptr || !is_reshaping(*inner) || !output.shape) return false;
+  const std::optional<Ints> target = target_of(rw.type(inner->inputs[0]), output);
+  if (!target) return false;
+  const auto rank = static_cast<std::int64_t>(target->size());
+  const ValueId shape =
+      rw.add_constant(node.name + "/shape", Tensor::from<std::int64_t>(Shape{rank}, *target));
+  rw.replace("Reshape", {inner->inputs[0], shape});
   return true;
 }
 
@@ -111,10 +145,15 @@ bool reshape_to_constant(Rewriter& rw, const Node& node) {
 bool inverse_of(Rewriter& rw, const Node& node, std::string_view inverse) {
   const Node* inner = rw.producer(node.inputs[0], inverse);
   if (inner == nullptr) return false;
-  return same_shape(rw.type(inner->inputs[0]), rw.type(node.outputs[0])) && rw.bypass(inner->inputs[0]);
+  return same_shape(rw.type(inner->inputs[0]), rw.type(node.outputs[0])) &&
+         rw.bypass(inner->inputs[0]);
 }
-bool squeeze_of_unsqueeze(Rewriter& rw, const Node& node) { return inverse_of(rw, node, "Unsqueeze"); }
-bool unsqueeze_of_squeeze(Rewriter& rw, const Node& node) { return inverse_of(rw, node, "Squeeze"); }
+bool squeeze_of_unsqueeze(Rewriter& rw, const Node& node) {
+  return inverse_of(rw, node, "Unsqueeze");
+}
+bool unsqueeze_of_squeeze(Rewriter& rw, const Node& node) {
+  return inverse_of(rw, node, "Squeeze");
+}
 
 Ints permutation(const Rewriter& rw, const Node& node) {
   if (node.has("perm")) return node.attr_ints("perm");
@@ -170,7 +209,8 @@ bool pad_nothing(Rewriter& rw, const Node& node) {
 bool slice_everything(Rewriter& rw, const Node& node) {
   if (node.has_input(4)) {
     const std::optional<Ints> steps = int_constant(rw, node.inputs[4]);
-    if (!steps || std::any_of(steps->begin(), steps->end(), [](std::int64_t s) { return s != 1; })) {
+    if (!steps ||
+        std::any_of(steps->begin(), steps->end(), [](std::int64_t s) { return s != 1; })) {
       return false;
     }
   }
@@ -224,14 +264,17 @@ bool resize_to_same(Rewriter& rw, const Node& node) {
 /// A Reshape or Unsqueeze that puts back the dimensions which a reduction dropped.
 bool reduce_keeping_dims(Rewriter& rw, const Node& node) {
   const Node* reduce = rw.producer(node.inputs[0]);
-  if (reduce == nullptr || !reduce->op->name.starts_with("Reduce") || !rw.single_use(node.inputs[0])) return false;
+  if (reduce == nullptr || !reduce->op->name.starts_with("Reduce") ||
+      !rw.single_use(node.inputs[0]))
+    return false;
   if (!reduce->has_input(1) || reduce->attr_int_or("keepdims", 1) != 0) return false;
   const Type& input = rw.type(reduce->inputs[0]);
   const Type& output = rw.type(node.outputs[0]);
   const std::optional<Ints> axes = int_constant(rw, reduce->inputs[1]);
   if (!input.shape || !output.shape || !axes || axes->empty()) return false;
   SymShape kept = *input.shape;
-  for (std::int64_t axis : *axes) kept[static_cast<std::size_t>(axis < 0 ? axis + rank_of(input) : axis)] = 1;
+  for (std::int64_t axis : *axes)
+    kept[static_cast<std::size_t>(axis < 0 ? axis + rank_of(input) : axis)] = 1;
   if (kept != *output.shape) return false;
   Attributes attributes = reduce->attributes;
   attributes.insert_or_assign("keepdims", std::int64_t{1});
@@ -253,6 +296,9 @@ constexpr std::array kRules{
     Rule{"unsqueeze_nothing", "Unsqueeze", same_shape_out},
     Rule{"squeeze_of_unsqueeze", "Squeeze", squeeze_of_unsqueeze},
     Rule{"unsqueeze_of_squeeze", "Unsqueeze", unsqueeze_of_squeeze},
+    Rule{"squeeze_of_reshape", "Squeeze", reshaping_of_reshape},
+    Rule{"unsqueeze_of_reshape", "Unsqueeze", reshaping_of_reshape},
+    Rule{"flatten_of_reshape", "Flatten", reshaping_of_reshape},
     Rule{"transpose_nothing", "Transpose", transpose_nothing},
     Rule{"transpose_of_transpose", "Transpose", transpose_of_transpose},
     Rule{"transpose_of_ones", "Transpose", transpose_of_ones},

@@ -16,13 +16,14 @@ namespace {
 std::vector<AttrSpec> post_attributes(std::vector<AttrSpec> attributes) {
   attributes.push_back({"post_ops", AttrKind::Strings, "operators applied to the result, in order",
                         std::vector<std::string>{}});
-  attributes.push_back({"post_args", AttrKind::Floats, "alpha and beta of each post-op",
-                        std::vector<float>{}});
+  attributes.push_back(
+      {"post_args", AttrKind::Floats, "alpha and beta of each post-op", std::vector<float>{}});
   return attributes;
 }
 
 std::vector<FormalParam> with_operands(std::vector<FormalParam> inputs) {
-  inputs.push_back({"operands", "one per binary post-op, broadcast to the output", Arity::Variadic});
+  inputs.push_back(
+      {"operands", "one per binary post-op, broadcast to the output", Arity::Variadic});
   return inputs;
 }
 
@@ -50,8 +51,9 @@ Node anchor_node(const Node& node, std::string_view op, std::size_t inputs) {
   Node anchor;
   anchor.op = &op_def(op);
   anchor.name = node.name;
-  anchor.inputs.assign(node.inputs.begin(),
-                       node.inputs.begin() + static_cast<std::ptrdiff_t>(std::min(inputs, node.inputs.size())));
+  anchor.inputs.assign(
+      node.inputs.begin(),
+      node.inputs.begin() + static_cast<std::ptrdiff_t>(std::min(inputs, node.inputs.size())));
   while (anchor.inputs.back() == kNoValue) anchor.inputs.pop_back();
   anchor.outputs = node.outputs;
   for (const auto& [name, value] : node.attributes) {
@@ -83,8 +85,9 @@ void check_operands(const InferContext& ctx, std::size_t first, const Type& outp
               "post-ops: got {}, expected {}", to_string(output.dtype), to_string(kFloats));
   for (std::size_t i = first; i < ctx.input_count(); ++i) {
     const DType dtype = ctx.dtype(i);
-    ctx.require(dtype == DType::Undefined || output.dtype == DType::Undefined || dtype == output.dtype,
-                "operand {}: got {}, expected {}", i, to_string(dtype), to_string(output.dtype));
+    ctx.require(
+        dtype == DType::Undefined || output.dtype == DType::Undefined || dtype == output.dtype,
+        "operand {}: got {}, expected {}", i, to_string(dtype), to_string(output.dtype));
   }
 }
 
@@ -120,7 +123,8 @@ bool decompose_chain(DecomposeContext& ctx, ValueId running, std::size_t operand
       };
       running = ctx.add(name, {running, bound(step.alpha), bound(step.beta)});
     } else if (name == "Gelu") {
-      running = ctx.add(name, {running}, {{"approximate", std::string(step.alpha != 0 ? "tanh" : "none")}});
+      running = ctx.add(name, {running},
+                        {{"approximate", std::string(step.alpha != 0 ? "tanh" : "none")}});
     } else {
       Attributes attributes;
       if (step.op->alpha != nullptr) attributes[step.op->alpha] = step.alpha;
@@ -168,7 +172,8 @@ double chain_flops(const Node& node, const Type& output) {
 double bytes_of(std::span<const Type> types) {
   double bytes = 0;
   for (const Type& type : types) {
-    if (type.is_static()) bytes += static_cast<double>(storage_bytes(type.dtype, known_shape(*type.shape)->numel()));
+    if (type.is_static())
+      bytes += static_cast<double>(storage_bytes(type.dtype, known_shape(*type.shape)->numel()));
   }
   return bytes;
 }
@@ -193,7 +198,8 @@ const char* convolution_of(const Node& node) {
 
 void infer_convolution(InferContext& ctx) {
   const Node anchor = anchor_node(ctx.node, convolution_of(ctx.node), kAnchorInputs);
-  set_chained_output(ctx, kAnchorInputs, infer_anchor(ctx, anchor, input_types(ctx, anchor.inputs.size())));
+  set_chained_output(ctx, kAnchorInputs,
+                     infer_anchor(ctx, anchor, input_types(ctx, anchor.inputs.size())));
 }
 
 bool decompose_convolution(DecomposeContext& ctx) {
@@ -202,7 +208,8 @@ bool decompose_convolution(DecomposeContext& ctx) {
   return decompose_chain(ctx, running, kAnchorInputs, ctx.output_type(0).dtype);
 }
 
-Cost cost_convolution(const Node& node, std::span<const Type> inputs, std::span<const Type> outputs) {
+Cost cost_convolution(const Node& node, std::span<const Type> inputs,
+                      std::span<const Type> outputs) {
   return cost_of(node, convolution_of(node), kAnchorInputs, inputs, outputs);
 }
 
@@ -220,7 +227,8 @@ Type transposed(const InferContext& ctx, std::size_t i, const char* attribute) {
 
 void infer_matmul(InferContext& ctx) {
   const Node anchor = anchor_node(ctx.node, "MatMul", 2);
-  Type output = infer_anchor(ctx, anchor, {transposed(ctx, 0, "transA"), transposed(ctx, 1, "transB")});
+  Type output =
+      infer_anchor(ctx, anchor, {transposed(ctx, 0, "transA"), transposed(ctx, 1, "transB")});
   ctx.require(output.dtype == DType::Undefined || kFloats.contains(output.dtype),
               "output: got {}, expected {}", to_string(output.dtype), to_string(kFloats));
   check_fits(ctx, 2, output);
@@ -258,7 +266,8 @@ Cost cost_matmul(const Node& node, std::span<const Type> inputs, std::span<const
   const double depth = static_cast<double>(a[depth_axis].value());
   const double elements = static_cast<double>(known_shape(*outputs[0].shape)->numel());
   const double added = node.has_input(2) ? elements : 0;
-  return {2 * depth * elements + added + chain_flops(node, outputs[0]), bytes_of(inputs) + bytes_of(outputs)};
+  return {2 * depth * elements + added + chain_flops(node, outputs[0]),
+          bytes_of(inputs) + bytes_of(outputs)};
 }
 
 // Element-wise chains
@@ -277,7 +286,8 @@ bool decompose_elementwise(DecomposeContext& ctx) {
   return decompose_chain(ctx, ctx.input(0), 1, ctx.output_type(0).dtype);
 }
 
-Cost cost_elementwise(const Node& node, std::span<const Type> inputs, std::span<const Type> outputs) {
+Cost cost_elementwise(const Node& node, std::span<const Type> inputs,
+                      std::span<const Type> outputs) {
   return {chain_flops(node, outputs[0]), bytes_of(inputs) + bytes_of(outputs)};
 }
 
@@ -287,7 +297,8 @@ OpDef fused_convolution(const OpDef& base) {
       .domain = "naru",
       .doc = base.name + " and a chain of element-wise operators on its result.",
       .source = "naru",
-      .inputs = with_operands({{"X", "as " + base.name}, {"W", "as " + base.name},
+      .inputs = with_operands({{"X", "as " + base.name},
+                               {"W", "as " + base.name},
                                {"B", "as " + base.name, Arity::Optional}}),
       .outputs = {{"Y", "as " + base.name}},
       .attributes = post_attributes(base.attributes),
@@ -304,9 +315,10 @@ OpDef fused_matmul() {
       .domain = "naru",
       .doc = "alpha * A' B' + C and a chain of element-wise operators on the result.",
       .source = "naru",
-      .inputs = with_operands({{"A", "[..., M, K], or [..., K, M] with transA; float"},
-                               {"B", "[..., K, N], or [..., N, K] with transB; as A, or a block format"},
-                               {"C", "broadcasts to the output", Arity::Optional}}),
+      .inputs =
+          with_operands({{"A", "[..., M, K], or [..., K, M] with transA; float"},
+                         {"B", "[..., K, N], or [..., N, K] with transB; as A, or a block format"},
+                         {"C", "broadcasts to the output", Arity::Optional}}),
       .outputs = {{"Y", "[..., M, N]"}},
       .attributes = post_attributes({
           {"transA", AttrKind::Int, "swap the last two axes of A", std::int64_t{0}},
@@ -346,7 +358,8 @@ void define_fused(std::vector<OpDef>& ops) {
       fused.push_back(fused_convolution(op));
     }
   }
-  ops.insert(ops.end(), std::make_move_iterator(fused.begin()), std::make_move_iterator(fused.end()));
+  ops.insert(ops.end(), std::make_move_iterator(fused.begin()),
+             std::make_move_iterator(fused.end()));
 }
 
 }  // namespace naru

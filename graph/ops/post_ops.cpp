@@ -70,7 +70,8 @@ std::vector<PostStep> post_steps(const Node& node) {
   std::vector<PostStep> steps;
   for (std::size_t i = 0; i < names.size(); ++i) {
     const PostOp* op = find_post_op(names[i]);
-    if (op == nullptr) fail(ErrorCode::InvalidModel, "{}: got post_op '{}', which is none", node.label(), names[i]);
+    if (op == nullptr)
+      fail(ErrorCode::InvalidModel, "{}: got post_op '{}', which is none", node.label(), names[i]);
     steps.push_back({op, args[2 * i], args[2 * i + 1]});
   }
   return steps;
@@ -87,9 +88,7 @@ void set_post_steps(Attributes& attributes, std::span<const PostStep> steps) {
   attributes.insert_or_assign("post_args", std::move(args));
 }
 
-std::size_t first_operand(const Node& node) {
-  return node.op->name == "FusedElementwise" ? 1 : 3;
-}
+std::size_t first_operand(const Node& node) { return node.op->name == "FusedElementwise" ? 1 : 3; }
 
 std::optional<PostStep> as_post_step(const Node& node,
                                      const std::function<const Tensor*(ValueId)>& constant) {

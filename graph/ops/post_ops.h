@@ -1,13 +1,16 @@
-// Post-ops: the chains of element-wise operators that Naru's fused operators apply to their results.
+// Post-ops: the chains of element-wise operators that Naru's fused operators apply to their
+// results.
 //
-// naru.FusedConv, naru.FusedConvTranspose: X, W, optional B, operands; attributes of the ONNX operator.
-// naru.FusedMatMul: A, B, optional C (added after alpha, broadcasts to the output), operands;
+// naru.FusedConv, naru.FusedConvTranspose: X, W, optional B, operands; attributes of the ONNX
+// operator. naru.FusedMatMul: A, B, optional C (added after alpha, broadcasts to the output),
+// operands;
 //   transA and transB swap the last two axes, alpha scales the product.
 // naru.FusedElementwise: X, operands; the output's shape is the broadcast of all.
 //
 // post_ops is a chain of operator names that the running value passes through; post_args holds two
-// numbers for each, alpha and beta, 0 where a name has none. A binary one combines the running value
-// (left) with the next operand (right), which broadcasts to the output and has its element type.
+// numbers for each, alpha and beta, 0 where a name has none. A binary one combines the running
+// value (left) with the next operand (right), which broadcasts to the output and has its element
+// type.
 #pragma once
 
 #include <optional>

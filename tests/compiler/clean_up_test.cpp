@@ -19,7 +19,8 @@ TEST(EliminateDead, DropsChainsThatNothingUses) {
     const %unused: f32[] = {1.0}
     %a = Relu(%x) %b = Abs(%x) %c = Neg(%b) %d = Add(%c, %unused)
     output %a
-  )", "Relu");
+  )",
+                 "Relu");
 }
 
 TEST(EliminateDead, KeepsWhatAStateNeedsAndUnusedInputs) {
@@ -43,7 +44,8 @@ TEST(FoldConstants, EvaluatesConstantChains) {
     const %b: f32[] = {0.5}
     %p = Mul(%a, %b) %q = Exp(%p) %y = Add(%x, %q)
     output %y
-  )", "Add");
+  )",
+                 "Add");
 }
 
 TEST(FoldConstants, AnOutputBecomesAConstantWithItsName) {
@@ -79,7 +81,8 @@ TEST(FoldConstants, KnownDimensionsAreConstants) {
     %s = Shape(%x) %c = Gather(%s, %i) %half = Div(%c, %two)
     %t = Concat(%rest, %half) {axis=0} %y = Reshape(%x, %t)
     output %y
-  )", "Reshape");
+  )",
+                 "Reshape");
 }
 
 TEST(EliminateCommon, MergesEqualNodesAndConstants) {
@@ -89,7 +92,8 @@ TEST(EliminateCommon, MergesEqualNodesAndConstants) {
     const %b: f32[3] = {1.0, 2.0, 3.0}
     %p = Add(%x, %a) %q = Add(%x, %b) %y = Mul(%p, %q)
     output %y
-  )", "Add Mul");
+  )",
+                 "Add Mul");
 }
 
 TEST(EliminateCommon, AttributesAndInputsDecide) {
@@ -100,7 +104,8 @@ TEST(EliminateCommon, AttributesAndInputsDecide) {
     %p = Elu(%x) {alpha=1.0} %q = Elu(%x) %r = Elu(%x) {alpha=0.5}
     %s = Add(%p, %a) %t = Add(%q, %b) %u = Mul(%s, %t) %y = Mul(%u, %r)
     output %y
-  )", "Elu Elu Add Add Mul Mul");
+  )",
+                 "Elu Elu Add Add Mul Mul");
 }
 
 TEST(EliminateCommon, OutputsKeepTheirIdentity) {
@@ -108,7 +113,8 @@ TEST(EliminateCommon, OutputsKeepTheirIdentity) {
     input %x: f32[n,3]
     %y = Relu(%x) %z = Relu(%x) %w = Relu(%x) %v = Neg(%w)
     output %y output %z output %v
-  )", "Relu Relu Neg");
+  )",
+                 "Relu Relu Neg");
 }
 
 TEST(EliminateCommon, TheNodeThatDefinesAnOutputTakesOver) {
@@ -116,7 +122,8 @@ TEST(EliminateCommon, TheNodeThatDefinesAnOutputTakesOver) {
     input %x: f32[n,3]
     %t = Relu(%x) %u = Neg(%t) %y = Relu(%x)
     output %u output %y
-  )", "Relu Neg");
+  )",
+                 "Relu Neg");
 }
 
 }  // namespace

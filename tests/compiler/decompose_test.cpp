@@ -37,7 +37,8 @@ TEST(Decompose, IsFalseWhereThereIsNone) {
 }
 
 TEST(Decompose, EveryStandardDecompositionKeepsTheMeaning) {
-  for (const char* op : {"HardSwish", "Mish", "Gelu", "Softplus", "Elu", "Selu", "Sigmoid", "Swish"}) {
+  for (const char* op :
+       {"HardSwish", "Mish", "Gelu", "Softplus", "Elu", "Selu", "Sigmoid", "Swish"}) {
     SCOPED_TRACE(op);
     Graph graph = graph_of(std::string("input %x: f32[n,3]\n %y = ") + op + "(%x)\n output %y");
     const Graph before = graph;

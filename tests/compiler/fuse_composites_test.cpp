@@ -23,9 +23,11 @@ constexpr const char* kNumbers = R"(
   const %scale: f32[5] = {1.0, 2.0, 3.0, 4.0, 5.0} const %bias: f32[1,5] = {5.0, 4.0, 3.0, 2.0, 1.0}
 )";
 
-void fuses(const std::string& body, const std::string& ops, const std::string& type = "f32[n,3,5]") {
+void fuses(const std::string& body, const std::string& ops,
+           const std::string& type = "f32[n,3,5]") {
   SCOPED_TRACE(body);
-  testing::expect_rewrite(kPasses, "input %x: " + type + "\n" + kNumbers + body + "\noutput %y", ops, 1e-5);
+  testing::expect_rewrite(kPasses, "input %x: " + type + "\n" + kNumbers + body + "\noutput %y",
+                          ops, 1e-5);
 }
 
 TEST(FuseComposites, HardActivations) {
@@ -42,7 +44,8 @@ TEST(FuseComposites, HardActivations) {
 TEST(FuseComposites, HardActivationsWithOtherNumbersStay) {
   fuses("%h = HardSigmoid(%x) %y = Mul(%h, %x)", "HardSigmoid Mul");
   fuses("%a = Add(%two, %x) %k = Clip(%a, %zero, %six) %y = Div(%k, %six)", "Add Clip Div");
-  fuses("%a = Add(%x, %three) %k = Clip(%a, %zero, %six) %m = Mul(%a, %k) %y = Div(%m, %six)", "Add Clip Mul Div");
+  fuses("%a = Add(%x, %three) %k = Clip(%a, %zero, %six) %m = Mul(%a, %k) %y = Div(%m, %six)",
+        "Add Clip Mul Div");
 }
 
 TEST(FuseComposites, SmoothActivations) {
@@ -56,13 +59,19 @@ TEST(FuseComposites, SmoothActivations) {
 }
 
 TEST(FuseComposites, Gelu) {
-  fuses("%d = Div(%x, %root2) %e = Erf(%d) %a = Add(%e, %one) %m = Mul(%x, %a) %y = Mul(%m, %half)", "Gelu");
-  fuses("%d = Mul(%x, %inv) %e = Erf(%d) %a = Add(%one, %e) %m = Mul(%a, %half) %y = Mul(%m, %x)", "Gelu");
-  fuses("%d = Div(%x, %root2) %e = Erf(%d) %a = Add(%e, %one) %m = Mul(%x, %half) %y = Mul(%m, %a)", "Gelu");
-  const std::string inner = "%p = Pow(%x, %three) %q = Mul(%p, %c) %s = Add(%x, %q) %u = Mul(%s, %r) %t = Tanh(%u) %a = Add(%t, %one)\n";
+  fuses("%d = Div(%x, %root2) %e = Erf(%d) %a = Add(%e, %one) %m = Mul(%x, %a) %y = Mul(%m, %half)",
+        "Gelu");
+  fuses("%d = Mul(%x, %inv) %e = Erf(%d) %a = Add(%one, %e) %m = Mul(%a, %half) %y = Mul(%m, %x)",
+        "Gelu");
+  fuses("%d = Div(%x, %root2) %e = Erf(%d) %a = Add(%e, %one) %m = Mul(%x, %half) %y = Mul(%m, %a)",
+        "Gelu");
+  const std::string inner =
+      "%p = Pow(%x, %three) %q = Mul(%p, %c) %s = Add(%x, %q) %u = Mul(%s, %r) %t = Tanh(%u) %a = "
+      "Add(%t, %one)\n";
   fuses(inner + "%m = Mul(%x, %a) %y = Mul(%half, %m)", "Gelu");
   fuses(inner + "%m = Mul(%x, %half) %y = Mul(%m, %a)", "Gelu");
-  fuses("%d = Div(%x, %two) %e = Erf(%d) %a = Add(%e, %one) %m = Mul(%x, %a) %y = Mul(%m, %half)", "Mul Erf Add Mul Mul");
+  fuses("%d = Div(%x, %two) %e = Erf(%d) %a = Add(%e, %one) %m = Mul(%x, %a) %y = Mul(%m, %half)",
+        "Mul Erf Add Mul Mul");
 }
 
 TEST(FuseComposites, AnInnerValueThatOthersUseStays) {
@@ -70,23 +79,35 @@ TEST(FuseComposites, AnInnerValueThatOthersUseStays) {
   fuses("%s = Sigmoid(%x) %y = Mul(%s, %x)\noutput %s", "Sigmoid Mul");
 }
 
-const std::string kCentred = "%m = ReduceMean(%x, %last) %d = Sub(%x, %m) %p = Pow(%d, %two) %v = ReduceMean(%p, %last) %w = Add(%v, %eps) %q = Sqrt(%w)\n";
+const std::string kCentred =
+    "%m = ReduceMean(%x, %last) %d = Sub(%x, %m) %p = Pow(%d, %two) %v = ReduceMean(%p, %last) %w "
+    "= Add(%v, %eps) %q = Sqrt(%w)\n";
 
 TEST(FuseComposites, LayerNormalization) {
   fuses(kCentred + "%y = Div(%d, %q)", "LayerNormalization");
-  fuses(kCentred + "%n = Div(%d, %q) %k = Mul(%n, %scale) %y = Add(%k, %bias)", "LayerNormalization");
-  fuses(kCentred + "%i = Reciprocal(%q) %n = Mul(%d, %i) %k = Mul(%scale, %n) %y = Add(%bias, %k)", "LayerNormalization");
+  fuses(kCentred + "%n = Div(%d, %q) %k = Mul(%n, %scale) %y = Add(%k, %bias)",
+        "LayerNormalization");
+  fuses(kCentred + "%i = Reciprocal(%q) %n = Mul(%d, %i) %k = Mul(%scale, %n) %y = Add(%bias, %k)",
+        "LayerNormalization");
   // Two subtractions, as some exporters write it.
-  fuses("%m = ReduceMean(%x, %last) %d = Sub(%x, %m) %d2 = Sub(%x, %m) %p = Mul(%d, %d) %v = ReduceMean(%p, %last)"
-        "%w = Add(%v, %eps) %q = Sqrt(%w) %y = Div(%d2, %q)", "LayerNormalization");
+  fuses(
+      "%m = ReduceMean(%x, %last) %d = Sub(%x, %m) %d2 = Sub(%x, %m) %p = Mul(%d, %d) %v = "
+      "ReduceMean(%p, %last)"
+      "%w = Add(%v, %eps) %q = Sqrt(%w) %y = Div(%d2, %q)",
+      "LayerNormalization");
 }
 
 TEST(FuseComposites, LayerNormalizationWithTheVarianceOfSquares) {
-  const std::string moments = "const %n: f32[] = {0.2} const %axis: i64[1] = {2}\n %a = ReduceSum(%x, %axis) %m = Mul(%a, %n) %p = Mul(%x, %x)"
-                              "%b = ReduceSum(%p, %axis) %q = Mul(%b, %n) %mm = Mul(%m, %m) %v = Sub(%q, %mm) %z = Max(%v, %zero)"
-                              "%w = Add(%z, %eps) %root = Sqrt(%w) %d = Sub(%x, %m)\n";
+  const std::string moments =
+      "const %n: f32[] = {0.2} const %axis: i64[1] = {2}\n %a = ReduceSum(%x, %axis) %m = Mul(%a, "
+      "%n) %p = Mul(%x, %x)"
+      "%b = ReduceSum(%p, %axis) %q = Mul(%b, %n) %mm = Mul(%m, %m) %v = Sub(%q, %mm) %z = Max(%v, "
+      "%zero)"
+      "%w = Add(%z, %eps) %root = Sqrt(%w) %d = Sub(%x, %m)\n";
   fuses(moments + "%i = Reciprocal(%root) %y = Mul(%d, %i)", "LayerNormalization");
-  fuses(moments + "%i = Reciprocal(%root) %k = Mul(%i, %scale) %u = Mul(%d, %k) %y = Add(%u, %bias)", "LayerNormalization");
+  fuses(
+      moments + "%i = Reciprocal(%root) %k = Mul(%i, %scale) %u = Mul(%d, %k) %y = Add(%u, %bias)",
+      "LayerNormalization");
   fuses(moments + "%y = Div(%d, %root)", "LayerNormalization");
 }
 
@@ -96,26 +117,39 @@ TEST(FuseComposites, MeansOfSums) {
 }
 
 TEST(FuseComposites, LayerNormalizationOverOtherAxesStays) {
-  fuses("const %first: i64[1] = {1}\n %m = ReduceMean(%x, %first) %d = Sub(%x, %m) %p = Mul(%d, %d) %v = ReduceMean(%p, %first)"
-        "%w = Add(%v, %eps) %q = Sqrt(%w) %y = Div(%d, %q)", "ReduceMean Sub Mul ReduceMean Add Sqrt Div");
-  fuses("const %first: i64[1] = {1}\n %m = ReduceMean(%x, %last) %d = Sub(%x, %m) %p = Mul(%d, %d) %v = ReduceMean(%p, %first)"
-        "%w = Add(%v, %eps) %q = Sqrt(%w) %y = Div(%d, %q)", "ReduceMean Sub Mul ReduceMean Add Sqrt Div");
+  fuses(
+      "const %first: i64[1] = {1}\n %m = ReduceMean(%x, %first) %d = Sub(%x, %m) %p = Mul(%d, %d) "
+      "%v = ReduceMean(%p, %first)"
+      "%w = Add(%v, %eps) %q = Sqrt(%w) %y = Div(%d, %q)",
+      "ReduceMean Sub Mul ReduceMean Add Sqrt Div");
+  fuses(
+      "const %first: i64[1] = {1}\n %m = ReduceMean(%x, %last) %d = Sub(%x, %m) %p = Mul(%d, %d) "
+      "%v = ReduceMean(%p, %first)"
+      "%w = Add(%v, %eps) %q = Sqrt(%w) %y = Div(%d, %q)",
+      "ReduceMean Sub Mul ReduceMean Add Sqrt Div");
 }
 
 TEST(FuseComposites, AScaleAcrossOtherDimensionsStaysBehindTheNormalization) {
-  fuses(kCentred + "const %rows: f32[3,1] = {1.0, 2.0, 3.0}\n %n = Div(%d, %q) %y = Mul(%n, %rows)", "LayerNormalization Mul");
+  fuses(kCentred + "const %rows: f32[3,1] = {1.0, 2.0, 3.0}\n %n = Div(%d, %q) %y = Mul(%n, %rows)",
+        "LayerNormalization Mul");
 }
 
 TEST(FuseComposites, RmsNormalization) {
-  const std::string root = "%p = Mul(%x, %x) %v = ReduceMean(%p, %last) %w = Add(%v, %eps) %q = Sqrt(%w)\n";
+  const std::string root =
+      "%p = Mul(%x, %x) %v = ReduceMean(%p, %last) %w = Add(%v, %eps) %q = Sqrt(%w)\n";
   fuses(root + "%n = Div(%x, %q) %y = Mul(%n, %scale)", "RMSNormalization");
   fuses(root + "%i = Div(%one, %q) %n = Mul(%x, %i) %y = Mul(%scale, %n)", "RMSNormalization");
 }
 
 TEST(FuseComposites, Softmax) {
-  fuses("%h = ReduceMax(%x, %last) %d = Sub(%x, %h) %e = Exp(%d) %s = ReduceSum(%e, %last) %y = Div(%e, %s)", "Softmax");
-  fuses("%p = Transpose(%x) {perm=[0, 2, 1]} %s = Softmax(%p) %y = Transpose(%s) {perm=[0, 2, 1]}", "Softmax");
-  fuses("%p = Transpose(%x) {perm=[2, 0, 1]} %s = Softmax(%p) %y = Transpose(%s) {perm=[2, 0, 1]}", "Transpose Softmax Transpose");
+  fuses(
+      "%h = ReduceMax(%x, %last) %d = Sub(%x, %h) %e = Exp(%d) %s = ReduceSum(%e, %last) %y = "
+      "Div(%e, %s)",
+      "Softmax");
+  fuses("%p = Transpose(%x) {perm=[0, 2, 1]} %s = Softmax(%p) %y = Transpose(%s) {perm=[0, 2, 1]}",
+        "Softmax");
+  fuses("%p = Transpose(%x) {perm=[2, 0, 1]} %s = Softmax(%p) %y = Transpose(%s) {perm=[2, 0, 1]}",
+        "Transpose Softmax Transpose");
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
-// naru_model_passes: what the pipeline leaves of real models, and that they still compute the same: each
-// model at levels 0 and 2, evaluated by the reference on the inputs of tools/dev/make_goldens.py.
+// naru_model_passes: what the pipeline leaves of real models, and that they still compute the same:
+// each model at levels 0 and 2, evaluated by the reference on the inputs of
+// tools/dev/make_goldens.py.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -48,7 +49,8 @@ std::vector<std::filesystem::path> cases(const Options& options) {
 }
 
 /// The inputs of a case's first step, in the order of the graph's.
-std::vector<Datum> read_inputs(const std::filesystem::path& folder, const nlohmann::json& document, const Graph& graph) {
+std::vector<Datum> read_inputs(const std::filesystem::path& folder, const nlohmann::json& document,
+                               const Graph& graph) {
   const nlohmann::json& step = document.contains("steps") ? document.at("steps").at(0) : document;
   std::vector<Datum> inputs;
   for (ValueId id : graph.inputs) {
@@ -67,7 +69,8 @@ double difference(const Tensor& expected, const Tensor& got) {
   double largest = 0, scale = 1e-3;
   for (std::size_t i = 0; i < a.size(); ++i) {
     scale = std::max(scale, std::abs(a[i]));
-    if (!(a[i] == b[i])) largest = std::max(largest, std::isnan(a[i] - b[i]) ? INFINITY : std::abs(a[i] - b[i]));
+    if (!(a[i] == b[i]))
+      largest = std::max(largest, std::isnan(a[i] - b[i]) ? INFINITY : std::abs(a[i] - b[i]));
   }
   return largest / scale;
 }
@@ -82,14 +85,16 @@ bool run_case(const std::filesystem::path& folder, const Options& options, tool:
     levels.push_back(load_model(document.at("model").get<std::string>()));
     const auto start = std::chrono::steady_clock::now();
     optimize(levels.back(), generic_pipeline(level), {.verify_each = true});
-    milliseconds = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+    milliseconds =
+        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
     row.push_back(std::to_string(count_nodes(levels.back())));
   }
   row.push_back(fmt::format("{:.0f}", milliseconds));
   double largest = 0;
   if (!options.count_only) {
     const std::vector<Datum> inputs = read_inputs(folder, document, levels[0]);
-    const std::vector<Datum> expected = evaluate(levels[0], inputs), got = evaluate(levels[2], inputs);
+    const std::vector<Datum> expected = evaluate(levels[0], inputs),
+                             got = evaluate(levels[2], inputs);
     for (std::size_t i = 0; i < expected.size(); ++i) {
       largest = std::max(largest, difference(expected[i].tensor, got[i].tensor));
     }
@@ -121,7 +126,8 @@ int main(int argc, char** argv) {
   CLI::App app("Compares real models before and after optimisation.");
   app.add_option("--goldens", options.goldens, "Folder of tools/dev/make_goldens.py")->required();
   app.add_option("--only", options.only, "Cases whose names begin so")->delimiter(',');
-  app.add_option("--skip", options.skip, "Cases to leave out, whose names begin so")->delimiter(',');
+  app.add_option("--skip", options.skip, "Cases to leave out, whose names begin so")
+      ->delimiter(',');
   app.add_flag("--count-only", options.count_only, "Count nodes, evaluate nothing");
   CLI11_PARSE(app, argc, argv);
   try {

@@ -26,8 +26,9 @@ constexpr const char* kChain = R"(
 TEST(Pass, RecordsWhatEachPassDid) {
   Graph graph = graph_of(kChain);
   std::vector<std::string> lines;
-  const auto records = optimize(graph, {{"eliminate_dead", eliminate_dead}, {"again", eliminate_dead}},
-                                {.log = [&](const std::string& line) { lines.push_back(line); }});
+  const auto records =
+      optimize(graph, {{"eliminate_dead", eliminate_dead}, {"again", eliminate_dead}},
+               {.log = [&](const std::string& line) { lines.push_back(line); }});
   ASSERT_EQ(records.size(), 2u);
   EXPECT_TRUE(records[0].changed);
   EXPECT_EQ(records[0].nodes_before, 5u);
@@ -65,7 +66,8 @@ TEST(Pass, ABrokenGraphNamesThePass) {
     FAIL() << "no error";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::InvalidModel);
-    EXPECT_NE(std::string(error.what()).find("running pass break_order"), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find("running pass break_order"), std::string::npos)
+        << error.what();
   }
 }
 

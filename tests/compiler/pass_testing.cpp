@@ -34,8 +34,9 @@ class Sizes {
 Shape bind(const Type& type, Sizes& sizes) {
   Shape shape;
   for (const Dim& dim : *type.shape) {
-    shape.push_back(dim.substitute([&](const std::string& name) { return std::optional<Dim>(sizes(name)); })
-                        .value());
+    shape.push_back(
+        dim.substitute([&](const std::string& name) { return std::optional<Dim>(sizes(name)); })
+            .value());
   }
   return shape;
 }
@@ -48,13 +49,15 @@ Tensor random_tensor(DType dtype, Shape shape, std::mt19937& random) {
     if (is_float(dtype)) {
       store_f64(dtype, tensor.mutable_data(), i, real(random));
     } else {
-      store_i64(dtype, tensor.mutable_data(), i, dtype == DType::Bool ? integer(random) % 2 : integer(random));
+      store_i64(dtype, tensor.mutable_data(), i,
+                dtype == DType::Bool ? integer(random) % 2 : integer(random));
     }
   }
   return tensor;
 }
 
-void expect_close(const Tensor& expected, const Tensor& got, double tolerance, const std::string& name) {
+void expect_close(const Tensor& expected, const Tensor& got, double tolerance,
+                  const std::string& name) {
   ASSERT_EQ(expected.dtype(), got.dtype()) << name;
   ASSERT_EQ(expected.shape(), got.shape()) << name;
   const std::vector<double> a = to_wide<double>(expected), b = to_wide<double>(got);
@@ -62,7 +65,8 @@ void expect_close(const Tensor& expected, const Tensor& got, double tolerance, c
     if (std::isnan(a[i]) && std::isnan(b[i])) continue;
     if (a[i] == b[i]) continue;
     ASSERT_LE(std::abs(a[i] - b[i]), tolerance * std::max(1.0, std::abs(a[i])))
-        << "output '" << name << "' element " << i << ": " << a[i] << " before, " << b[i] << " after";
+        << "output '" << name << "' element " << i << ": " << a[i] << " before, " << b[i]
+        << " after";
   }
 }
 
@@ -101,13 +105,14 @@ void expect_equal(const Graph& expected, const Graph& got, double tolerance) {
     const std::vector<Datum> before = evaluate(expected, inputs);
     const std::vector<Datum> after = evaluate(got, inputs);
     for (std::size_t i = 0; i < before.size(); ++i) {
-      expect_close(before[i].tensor, after[i].tensor, tolerance, expected.value(expected.outputs[i]).name);
+      expect_close(before[i].tensor, after[i].tensor, tolerance,
+                   expected.value(expected.outputs[i]).name);
     }
   }
 }
 
-void expect_rewrite(const std::vector<Pass>& passes, std::string_view statements, std::string_view ops,
-                    double tolerance) {
+void expect_rewrite(const std::vector<Pass>& passes, std::string_view statements,
+                    std::string_view ops, double tolerance) {
   const Graph before = graph_of(statements);
   Graph after = before;
   run(after, passes);

@@ -1,4 +1,5 @@
-// What the tests of passes share: graphs from text, their operators in order, equality by evaluation.
+// What the tests of passes share: graphs from text, their operators in order, equality by
+// evaluation.
 #pragma once
 
 #include <string>

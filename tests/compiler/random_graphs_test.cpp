@@ -1,5 +1,5 @@
-// Random graphs: the whole pipeline must not change what they compute. The operators are continuous,
-// so that rounding stays rounding.
+// Random graphs: the whole pipeline must not change what they compute. The operators are
+// continuous, so that rounding stays rounding.
 #include <algorithm>
 #include <cmath>
 #include <random>
@@ -24,7 +24,8 @@ class RandomGraph {
     graph_.name = fmt::format("random {}", seed);
     const Dim batch = pick(2) == 0 ? Dim(2) : Dim::symbol("n");
     for (int i = 0; i < 2; ++i) {
-      values_.push_back(graph_.add_input(fmt::format("x{}", i), Type::tensor(DType::F32, SymShape{batch, 4, 5, 3})));
+      values_.push_back(graph_.add_input(fmt::format("x{}", i),
+                                         Type::tensor(DType::F32, SymShape{batch, 4, 5, 3})));
     }
   }
 
@@ -32,8 +33,10 @@ class RandomGraph {
     for (int i = 0; i < nodes; ++i) grow();
     // The last few, and now and then one in the middle.
     for (std::size_t i = 2; i < values_.size(); ++i) {
-      const bool is_new = std::find(graph_.outputs.begin(), graph_.outputs.end(), values_[i]) == graph_.outputs.end();
-      if (is_new && (i + 2 >= values_.size() || pick(12) == 0)) graph_.outputs.push_back(values_[i]);
+      const bool is_new = std::find(graph_.outputs.begin(), graph_.outputs.end(), values_[i]) ==
+                          graph_.outputs.end();
+      if (is_new && (i + 2 >= values_.size() || pick(12) == 0))
+        graph_.outputs.push_back(values_[i]);
     }
     if (graph_.outputs.empty()) graph_.outputs.push_back(values_.back());
     return graph_;
@@ -44,7 +47,8 @@ class RandomGraph {
   ValueId any() {
     // Mostly recent values, so that chains grow.
     const auto size = static_cast<int>(values_.size());
-    return values_[static_cast<std::size_t>(pick(2) == 0 ? size - 1 - pick(std::min(size, 3)) : pick(size))];
+    return values_[static_cast<std::size_t>(pick(2) == 0 ? size - 1 - pick(std::min(size, 3))
+                                                         : pick(size))];
   }
   const SymShape& shape(ValueId id) const { return *graph_.value(id).type.shape; }
   std::int64_t dim(ValueId id, std::size_t axis) const { return shape(id)[axis].value(); }
@@ -60,7 +64,8 @@ class RandomGraph {
     return graph_.add_constant("", std::move(tensor));
   }
   ValueId ints(std::vector<std::int64_t> values) {
-    return graph_.add_constant("", Tensor::from<std::int64_t>({static_cast<std::int64_t>(values.size())}, values));
+    return graph_.add_constant(
+        "", Tensor::from<std::int64_t>({static_cast<std::int64_t>(values.size())}, values));
   }
 
   ValueId add(std::string_view op, std::vector<ValueId> inputs, Attributes attributes = {}) {
@@ -70,8 +75,9 @@ class RandomGraph {
   }
 
   ValueId unary(ValueId x) {
-    const char* const ops[] = {"Relu", "Tanh", "Sigmoid", "HardSwish", "Neg", "Abs", "LeakyRelu", "HardSigmoid",
-                               "Identity", "Elu", "Softplus", "Gelu", "Mish", "Swish", "Dropout"};
+    const char* const ops[] = {"Relu",     "Tanh",      "Sigmoid",     "HardSwish", "Neg",
+                               "Abs",      "LeakyRelu", "HardSigmoid", "Identity",  "Elu",
+                               "Softplus", "Gelu",      "Mish",        "Swish",     "Dropout"};
     return add(ops[pick(15)], {x});
   }
 
@@ -94,7 +100,8 @@ class RandomGraph {
       if (shape(candidate) == shape(x)) other = candidate;
     }
     const bool swap = pick(3) == 0;
-    return add(ops[pick(8)], swap ? std::vector<ValueId>{other, x} : std::vector<ValueId>{x, other});
+    return add(ops[pick(8)],
+               swap ? std::vector<ValueId>{other, x} : std::vector<ValueId>{x, other});
   }
 
   ValueId convolution(ValueId x) {
@@ -102,8 +109,9 @@ class RandomGraph {
     const std::int64_t out = pick(2) == 0 ? 4 : 6, pad = pick(2) * (kernel / 2);
     if (!shape(x)[2].is_known() || dim(x, 2) < kernel || dim(x, 3) < kernel) return unary(x);
     const bool transposed = pick(4) == 0;
-    std::vector<ValueId> inputs{x, transposed ? constant({in, out / groups, kernel, kernel}, -0.3, 0.3)
-                                              : constant({out, in / groups, kernel, kernel}, -0.3, 0.3)};
+    std::vector<ValueId> inputs{x, transposed
+                                       ? constant({in, out / groups, kernel, kernel}, -0.3, 0.3)
+                                       : constant({out, in / groups, kernel, kernel}, -0.3, 0.3)};
     if (pick(2) == 0) inputs.push_back(constant({out}));
     if (in % groups != 0) return unary(x);
     return add(transposed ? "ConvTranspose" : "Conv", std::move(inputs),
@@ -112,13 +120,17 @@ class RandomGraph {
 
   ValueId normalization(ValueId x) {
     const std::int64_t c = dim(x, 1);
-    return add("BatchNormalization", {x, constant({c}), constant({c}), constant({c}), constant({c}, 0.5, 2)});
+    return add("BatchNormalization",
+               {x, constant({c}), constant({c}), constant({c}), constant({c}, 0.5, 2)});
   }
 
   ValueId product(ValueId x) {
     const ValueId scaled = pick(3) == 0 ? add("Mul", {x, constant({})}) : x;
-    const ValueId turned = pick(2) == 0 ? add("Transpose", {scaled}, {{"perm", std::vector<std::int64_t>{0, 1, 3, 2}}}) : scaled;
-    const ValueId y = add("MatMul", {turned, constant({dim(turned, 3), pick(2) == 0 ? 3 : 5}, -0.5, 0.5)});
+    const ValueId turned =
+        pick(2) == 0 ? add("Transpose", {scaled}, {{"perm", std::vector<std::int64_t>{0, 1, 3, 2}}})
+                     : scaled;
+    const ValueId y =
+        add("MatMul", {turned, constant({dim(turned, 3), pick(2) == 0 ? 3 : 5}, -0.5, 0.5)});
     return pick(2) == 0 ? add("Add", {y, constant({dim(y, 3)})}) : y;
   }
 
@@ -130,7 +142,9 @@ class RandomGraph {
       case 3: return add("Concat", {x, x}, {{"axis", std::int64_t{2 + pick(2)}}});
       case 4: return add("Squeeze", {add("Unsqueeze", {x, ints({2})}), ints({2})});
       case 5: return add("Reshape", {x, ints({0, 0, dim(x, 3), -1})});
-      case 6: return add("Cast", {add("Cast", {x}, {{"to", std::int64_t{11}}})}, {{"to", std::int64_t{1}}});
+      case 6:
+        return add("Cast", {add("Cast", {x}, {{"to", std::int64_t{11}}})},
+                   {{"to", std::int64_t{1}}});
       default: return add("Expand", {x, ints({1, 1})});
     }
   }
@@ -153,15 +167,20 @@ class RandomGraph {
     const ValueId x = any();
     ValueId y = kNoValue;
     switch (pick(10)) {
-      case 0: case 1: case 2: y = unary(x); break;
-      case 3: case 4: case 5: y = binary(x); break;
+      case 0:
+      case 1:
+      case 2: y = unary(x); break;
+      case 3:
+      case 4:
+      case 5: y = binary(x); break;
       case 6: y = pick(2) == 0 ? convolution(x) : normalization(x); break;
       case 7: y = product(x); break;
       case 8: y = movement(x); break;
       default: y = gate(x); break;
     }
     const SymShape& dims = shape(y);
-    const bool small = std::all_of(dims.begin() + 1, dims.end(), [](const Dim& d) { return d.is_known() && d.value() < 40; });
+    const bool small = std::all_of(dims.begin() + 1, dims.end(),
+                                   [](const Dim& d) { return d.is_known() && d.value() < 40; });
     if (dims.size() == 4 && small) values_.push_back(y);
   }
 
@@ -182,7 +201,9 @@ double scale_of(const Tensor& tensor) {
 void check(unsigned seed) {
   const Graph before = RandomGraph(seed).build(4 + static_cast<int>(seed % 23));
   Graph after = before;
-  const auto show = [&] { return fmt::format("seed {}\n{}\n{}", seed, print(before), print(after)); };
+  const auto show = [&] {
+    return fmt::format("seed {}\n{}\n{}", seed, print(before), print(after));
+  };
   try {
     testing::run(after, generic_pipeline(2));
   } catch (const std::exception& error) {
@@ -201,11 +222,14 @@ void check(unsigned seed) {
   const std::vector<Datum> expected = evaluate(before, inputs), got = evaluate(after, inputs);
   for (std::size_t o = 0; o < expected.size(); ++o) {
     ASSERT_EQ(expected[o].tensor.shape(), got[o].tensor.shape()) << show();
-    const std::vector<double> a = to_wide<double>(expected[o].tensor), b = to_wide<double>(got[o].tensor);
+    const std::vector<double> a = to_wide<double>(expected[o].tensor),
+                              b = to_wide<double>(got[o].tensor);
     const double tolerance = 2e-4 * scale_of(expected[o].tensor);
     for (std::size_t i = 0; i < a.size(); ++i) {
       if (std::isnan(a[i]) && std::isnan(b[i])) continue;
-      ASSERT_LE(std::abs(a[i] - b[i]), tolerance) << "output " << o << " element " << i << ": " << a[i] << ", " << b[i] << "\n" << show();
+      ASSERT_LE(std::abs(a[i] - b[i]), tolerance)
+          << "output " << o << " element " << i << ": " << a[i] << ", " << b[i] << "\n"
+          << show();
     }
   }
 }
@@ -214,7 +238,9 @@ TEST(RandomGraphs, ThePipelineKeepsWhatTheyCompute) {
   const char* only = std::getenv("NARU_RANDOM_SEED");
   const unsigned first = only != nullptr ? static_cast<unsigned>(std::atoi(only)) : 1;
   const char* many = std::getenv("NARU_RANDOM_COUNT");
-  const unsigned count = only != nullptr ? 1 : many != nullptr ? static_cast<unsigned>(std::atoi(many)) : 300;
+  const unsigned count = only != nullptr   ? 1
+                         : many != nullptr ? static_cast<unsigned>(std::atoi(many))
+                                           : 300;
   for (unsigned seed = first; seed < first + count; ++seed) {
     check(seed);
     if (HasFatalFailure()) return;

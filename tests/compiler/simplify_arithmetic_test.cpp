@@ -14,7 +14,8 @@ std::string unary(const std::string& body, const std::string& type = "f32[n,3]")
   return "input %x: " + type + "\n" + body + "\noutput %y";
 }
 
-void rewrites(const std::string& body, const std::string& ops, const std::string& type = "f32[n,3]") {
+void rewrites(const std::string& body, const std::string& ops,
+              const std::string& type = "f32[n,3]") {
   SCOPED_TRACE(body);
   expect_rewrite(simplify_arithmetic, unary(body, type), ops);
 }
@@ -42,20 +43,31 @@ TEST(SimplifyArithmetic, ABroadcastIsNotNeutral) {
 }
 
 TEST(SimplifyArithmetic, ConstantsMerge) {
-  rewrites("const %a: f32[] = {2.0}\n const %b: f32[3] = {1.0, 3.0, 0.5}\n"
-           "%t = Mul(%x, %a)\n %y = Mul(%t, %b)", "Mul");
-  rewrites("const %a: f32[] = {2.0}\n const %b: f32[] = {3.5}\n %t = Add(%a, %x)\n %y = Sub(%t, %b)", "Add");
+  rewrites(
+      "const %a: f32[] = {2.0}\n const %b: f32[3] = {1.0, 3.0, 0.5}\n"
+      "%t = Mul(%x, %a)\n %y = Mul(%t, %b)",
+      "Mul");
+  rewrites(
+      "const %a: f32[] = {2.0}\n const %b: f32[] = {3.5}\n %t = Add(%a, %x)\n %y = Sub(%t, %b)",
+      "Add");
 }
 
 TEST(SimplifyArithmetic, ConstantsDoNotMergeWhereTheyGrowOrOverflow) {
-  rewrites("const %a: f32[4,1] = {2.0, 1.0, 3.0, 4.0}\n const %b: f32[3] = {1.0, 3.0, 0.5}\n"
-           "%t = Mul(%x, %a)\n %y = Mul(%t, %b)", "Mul Mul", "f32[4,3]");
-  rewrites("const %a: f32[] = {1e30}\n const %b: f32[] = {1e-36}\n %t = Mul(%x, %a)\n %y = Mul(%t, %b)", "Mul");
-  rewrites("const %a: f32[] = {1e-30}\n const %b: f32[] = {1e-12}\n %t = Mul(%x, %a)\n %y = Mul(%t, %b)", "Mul Mul");
+  rewrites(
+      "const %a: f32[4,1] = {2.0, 1.0, 3.0, 4.0}\n const %b: f32[3] = {1.0, 3.0, 0.5}\n"
+      "%t = Mul(%x, %a)\n %y = Mul(%t, %b)",
+      "Mul Mul", "f32[4,3]");
+  rewrites(
+      "const %a: f32[] = {1e30}\n const %b: f32[] = {1e-36}\n %t = Mul(%x, %a)\n %y = Mul(%t, %b)",
+      "Mul");
+  rewrites(
+      "const %a: f32[] = {1e-30}\n const %b: f32[] = {1e-12}\n %t = Mul(%x, %a)\n %y = Mul(%t, %b)",
+      "Mul Mul");
 }
 
 TEST(SimplifyArithmetic, AConstantDoesNotMergeThroughAValueThatOthersUse) {
-  rewrites("const %a: f32[] = {3.0}\n %t = Mul(%x, %a)\n %u = Mul(%t, %a)\n %y = Add(%t, %u)", "Mul Mul Add");
+  rewrites("const %a: f32[] = {3.0}\n %t = Mul(%x, %a)\n %u = Mul(%t, %a)\n %y = Add(%t, %u)",
+           "Mul Mul Add");
 }
 
 TEST(SimplifyArithmetic, ExactDivisionsBecomeProducts) {
@@ -89,7 +101,8 @@ TEST(SimplifyArithmetic, RepeatedOperationsGo) {
 }
 
 TEST(SimplifyArithmetic, ClipsMerge) {
-  const std::string bounds = "const %l: f32[] = {-1.0}\n const %h: f32[] = {1.5}\n const %z: f32[] = {0.0}\n";
+  const std::string bounds =
+      "const %l: f32[] = {-1.0}\n const %h: f32[] = {1.5}\n const %z: f32[] = {0.0}\n";
   rewrites(bounds + "%t = Relu(%x)\n %y = Clip(%t, %l, %h)", "Clip");
   rewrites(bounds + "%t = Clip(%x, %l, %h)\n %y = Relu(%t)", "Clip");
   rewrites(bounds + "%t = Clip(%x, %l)\n %y = Clip(%t, _, %h)", "Clip");
@@ -103,8 +116,12 @@ TEST(SimplifyArithmetic, ClipsMerge) {
 }
 
 TEST(SimplifyArithmetic, AWhereThatIsDecidedGoes) {
-  rewrites("const %c: bool[3] = {true, true, true}\n %a = Abs(%x)\n %t = Where(%c, %a, %x)\n %y = Neg(%t)", "Abs Neg");
-  rewrites("const %c: bool[3] = {true, false, true}\n %a = Abs(%x)\n %y = Where(%c, %a, %x)", "Abs Where");
+  rewrites(
+      "const %c: bool[3] = {true, true, true}\n %a = Abs(%x)\n %t = Where(%c, %a, %x)\n %y = "
+      "Neg(%t)",
+      "Abs Neg");
+  rewrites("const %c: bool[3] = {true, false, true}\n %a = Abs(%x)\n %y = Where(%c, %a, %x)",
+           "Abs Where");
 }
 
 }  // namespace

@@ -18,7 +18,9 @@ class CaseExecutor {
   virtual std::vector<Datum> run(const Graph& graph, std::span<const Datum> inputs) = 0;
 };
 
-/// The executor of this name: "interpreter".
+/// The executor of this name: "interpreter" (the oracle), or the oracle on the graph after all passes
+/// ("optimised"), on the same with the inputs as constants ("folded"), or after every node was replaced by
+/// its decomposition ("decomposed").
 /// @throws Error InvalidArgument for an unknown name, naming the known ones.
 std::unique_ptr<CaseExecutor> make_executor(std::string_view name);
 
