@@ -1,6 +1,7 @@
 // Element access: bit-level float formats and the per-type load and store switch.
 #include "graph/scalar.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -325,10 +326,43 @@ Wide wide_of(DType dtype) {
   }
 }
 
+namespace {
+
+/// Whole tensors mostly hold these: calls `body(Native{})` for them. The switch of load() and store()
+/// per element would take most of the time of a cheap operator.
+template <typename Body>
+void with_native(DType dtype, Body&& body) {
+  switch (dtype) {
+    case DType::F64: return body(double{});
+    case DType::F32: return body(float{});
+    case DType::I64: return body(std::int64_t{});
+    case DType::I32: return body(std::int32_t{});
+    case DType::U8: return body(std::uint8_t{});
+    case DType::I8: return body(std::int8_t{});
+    default: return;
+  }
+}
+
+/// static_cast does what load() and store() do, unless a float becomes an integer.
+template <typename To, typename From>
+inline constexpr bool kPlainCast = std::is_floating_point_v<To> || std::is_integral_v<From>;
+
+}  // namespace
+
 template <typename T>
 std::vector<T> to_wide(const Tensor& tensor) {
   wide_of(tensor.dtype());
   std::vector<T> values(static_cast<std::size_t>(tensor.numel()));
+  bool done = false;
+  with_native(tensor.dtype(), [&](auto native) {
+    using Native = decltype(native);
+    if constexpr (kPlainCast<T, Native>) {
+      const auto* from = reinterpret_cast<const Native*>(tensor.data());
+      std::transform(from, from + values.size(), values.begin(), [](Native x) { return static_cast<T>(x); });
+      done = true;
+    }
+  });
+  if (done) return values;
   for (std::int64_t i = 0; i < tensor.numel(); ++i) {
     values[static_cast<std::size_t>(i)] = load<T>(tensor.dtype(), tensor.data(), i);
   }
@@ -343,6 +377,16 @@ template <typename T>
 void from_wide(std::span<const T> values, Tensor& tensor) {
   NARU_CHECK(static_cast<std::int64_t>(values.size()) == tensor.numel(), "wide value count");
   std::byte* data = tensor.mutable_data();
+  bool done = false;
+  with_native(tensor.dtype(), [&](auto native) {
+    using Native = decltype(native);
+    if constexpr (kPlainCast<Native, T>) {
+      std::transform(values.begin(), values.end(), reinterpret_cast<Native*>(data),
+                     [](T x) { return static_cast<Native>(x); });
+      done = true;
+    }
+  });
+  if (done) return;
   for (std::int64_t i = 0; i < tensor.numel(); ++i) {
     const T value = values[static_cast<std::size_t>(i)];
     if constexpr (std::is_same_v<T, double>) {

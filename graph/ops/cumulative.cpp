@@ -1,6 +1,7 @@
 // CumSum and CumProd: running sums and products along one axis.
 #include "graph/op_def.h"
 #include "graph/ops/families.h"
+#include "graph/ops/nn_rules.h"
 #include "graph/ops/type_set.h"
 #include "graph/scalar.h"
 
@@ -66,6 +67,7 @@ OpDef cumulative_def(const char* name, int version, const char* doc) {
                      {"reverse", AttrKind::Int, "1: from the end of the axis", std::int64_t{0}}},
       .infer = infer_cumulative,
       .reference = reference_cumulative,
+      .cost = cost_per_input_element<1>,
   };
 }
 

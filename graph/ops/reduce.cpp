@@ -6,6 +6,7 @@
 #include "graph/op_def.h"
 #include "graph/ops/broadcast.h"
 #include "graph/ops/families.h"
+#include "graph/ops/nn_rules.h"
 #include "graph/ops/symbolic.h"
 #include "graph/ops/type_set.h"
 #include "graph/scalar.h"
@@ -433,6 +434,7 @@ OpDef arg_def(const char* name, const char* doc) {
                      {"select_last_index", AttrKind::Int, "1: the last of equal elements", I{0}}},
       .infer = infer_arg,
       .reference = reference_arg,
+      .cost = cost_per_input_element<1>,
   };
 }
 
@@ -454,6 +456,7 @@ void define_reduce(std::vector<OpDef>& ops) {
         .infer = infer_reduce,
         .reference = row.name == std::string_view("ReduceLogSumExp") ? reference_log_sum_exp
                                                                      : reference_reduce,
+        .cost = cost_per_input_element<1>,
         .decompose = row.decompose,
     });
   }

@@ -4,6 +4,7 @@
 
 #include "graph/op_def.h"
 #include "graph/ops/families.h"
+#include "graph/ops/nn_rules.h"
 #include "graph/ops/type_set.h"
 #include "graph/scalar.h"
 
@@ -111,6 +112,7 @@ OpDef along_axis(const char* name, const char* doc, void (*reference)(ReferenceC
       .attributes = {{"axis", AttrKind::Int, "in [-rank, rank)", std::int64_t{-1}}},
       .infer = infer_along_axis,
       .reference = reference,
+      .cost = cost_per_input_element<5>,
       .decompose = decompose,
   };
 }
