@@ -87,7 +87,27 @@ bool same_computation(const Node& a, const Node& b) {
 std::size_t hash_node(const Node& node) {
   std::size_t hash = std::hash<const void*>{}(node.op);
   for (ValueId id : node.inputs) hash = mix(hash, static_cast<std::size_t>(id));
+  for (const AttrSpec& spec :
+       node.op->attributes) {  // with defaults, as same_computation() sees them
+    const Attribute* attribute = node.find(spec.name);
+    if (attribute == nullptr) continue;
+    if (const auto* number = std::get_if<std::int64_t>(attribute)) {
+      hash = mix(hash, static_cast<std::size_t>(*number));
+    } else if (const auto* numbers = std::get_if<std::vector<std::int64_t>>(attribute)) {
+      for (std::int64_t n : *numbers) hash = mix(hash, static_cast<std::size_t>(n));
+    }
+  }
   return mix(hash, node.outputs.size());
+}
+
+/// Candidates that share a hash; only hostile models have many of them, and those stay unmerged.
+template <typename T>
+using Buckets = std::unordered_map<std::size_t, std::vector<T>>;
+constexpr std::size_t kMaxCandidates = 32;
+
+template <typename T>
+void remember(std::vector<T>& bucket, T candidate) {
+  if (bucket.size() < kMaxCandidates) bucket.push_back(candidate);
 }
 
 class Merger {
@@ -98,18 +118,18 @@ class Merger {
 
   bool run() {
     bool changed = merge_constants();
-    std::unordered_multimap<std::size_t, std::size_t> seen;  // hash -> index into kept
+    Buckets<std::size_t> seen;  // hash -> index into kept
     std::vector<Node> kept;
     for (Node& node : graph_.nodes) {
       resolve(node.inputs);
       resolve(node.captures);
       if (!node.op->nondeterministic) {
-        const std::size_t hash = hash_node(node);
-        if (merged(node, kept, seen, hash)) {
+        std::vector<std::size_t>& bucket = seen[hash_node(node)];
+        if (merged(node, kept, bucket)) {
           changed = true;
           continue;
         }
-        seen.emplace(hash, kept.size());
+        remember(bucket, kept.size());
       }
       kept.push_back(std::move(node));
     }
@@ -135,34 +155,30 @@ class Merger {
 
   bool merge_constants() {
     bool changed = false;
-    std::unordered_multimap<std::size_t, ValueId> seen;
+    Buckets<ValueId> seen;
     for (std::size_t i = 0; i < graph_.values.size(); ++i) {
       const auto id = static_cast<ValueId>(i);
       const Value& value = graph_.values[i];
       if (!value.is_constant() || is_output(id)) continue;
       const std::size_t hash = hash_tensor(value.constant);
-      const auto [first, last] = seen.equal_range(hash);
-      const auto same = std::find_if(first, last, [&](const auto& entry) {
-        return same_tensor(graph_.value(entry.second).constant, value.constant);
+      std::vector<ValueId>& bucket = seen[hash];
+      const auto same = std::find_if(bucket.begin(), bucket.end(), [&](ValueId other) {
+        return same_tensor(graph_.value(other).constant, value.constant);
       });
-      if (same == last) {
-        seen.emplace(hash, id);
+      if (same == bucket.end()) {
+        remember(bucket, id);
       } else {
-        alias_[i] = same->second;
+        alias_[i] = *same;
         changed |= !uses_.consumers[i].empty();
       }
     }
     return changed;
   }
 
-  bool merged(const Node& node, std::vector<Node>& kept,
-              const std::unordered_multimap<std::size_t, std::size_t>& seen, std::size_t hash) {
-    const auto [first, last] = seen.equal_range(hash);
-    for (auto entry = first; entry != last; ++entry) {
-      Node& other = kept[entry->second];
-      if (same_computation(node, other) && redirect(node, other)) return true;
-    }
-    return false;
+  bool merged(const Node& node, std::vector<Node>& kept, const std::vector<std::size_t>& bucket) {
+    return std::any_of(bucket.begin(), bucket.end(), [&](std::size_t other) {
+      return same_computation(node, kept[other]) && redirect(node, kept[other]);
+    });
   }
 
   bool defines_output(const Node& node) const {

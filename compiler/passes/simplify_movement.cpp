@@ -232,6 +232,7 @@ bool concat_of_concat(Rewriter& rw, const Node& node) {
     const std::int64_t axis = n.attr_int("axis");
     return axis < 0 ? axis + rank : axis;
   };
+  constexpr std::size_t kMaxInputs = 1024;
   std::vector<ValueId> inputs;
   for (ValueId id : node.inputs) {
     const Node* inner = rw.producer(id, "Concat");
@@ -241,7 +242,7 @@ bool concat_of_concat(Rewriter& rw, const Node& node) {
       inputs.push_back(id);
     }
   }
-  if (inputs.size() == node.inputs.size()) return false;
+  if (inputs.size() == node.inputs.size() || inputs.size() > kMaxInputs) return false;
   rw.replace("Concat", inputs, node.attributes);
   return true;
 }
