@@ -9,6 +9,7 @@
 #include "backends/cpu/executable.h"
 #include "backends/cpu/kernels.h"
 #include "backends/cpu/parallel.h"
+#include "backends/cpu/widen.h"
 #include "backends/host_queue.h"
 #include "graph/fail.h"
 
@@ -86,9 +87,9 @@ class CpuDevice final : public Device {
   std::shared_ptr<const Executable> compile(std::shared_ptr<const Graph> fragment) override {
     // Primitives split their work for the team that will run them.
     const TeamSize team(threads_);
-    Lowering lowering(*fragment, packed_);
-    Plan plan = lowering.run();
-    return std::make_shared<CpuExecutable>(std::move(fragment), std::move(plan), streams_);
+    Widened widened = widen(std::move(fragment), widened_);
+    Plan plan = Lowering(*widened.graph, packed_).run();
+    return std::make_shared<CpuExecutable>(std::move(widened), std::move(plan), streams_);
   }
 
   EventPtr submit(Submission submission) override {
@@ -106,6 +107,7 @@ class CpuDevice final : public Device {
   int streams_;
   int threads_;
   PackedCache packed_;
+  WidenedConstants widened_;
   std::vector<WorkerArena> arenas_;
   HostQueue queue_;  // last: its threads use the rest
 };
@@ -134,13 +136,14 @@ double CpuDevice::estimate(const NodeView& view, Tier tier) const {
 std::vector<Verdict> CpuDevice::support(const Graph& graph) const {
   std::vector<Verdict> verdicts;
   for (const Node& node : graph.nodes) {
-    const NodeView view{graph, node};
+    NodeView view{graph, node};
     Verdict verdict;
     std::string refusals;
     if (std::string reason = refuses_generic(view); !reason.empty()) {
       verdicts.push_back({Tier::None, std::move(reason), 0});
       continue;
     }
+    view.widened = view.has_input(0) && is_widened(node.op->full_name(), view.type(0).dtype);
     for (const KernelEntry& entry : kernels_for(node.op->full_name())) {
       const std::string reason = entry.refuses != nullptr ? entry.refuses(view) : std::string();
       if (reason.empty()) {

@@ -31,12 +31,13 @@ std::byte* WorkerArena::at_least(std::int64_t size_bytes) {
   return memory_.mutable_data();
 }
 
-CpuExecutable::CpuExecutable(std::shared_ptr<const Graph> fragment, Plan plan, int workers)
+CpuExecutable::CpuExecutable(Widened fragment, Plan plan, int workers)
     : fragment_(std::move(fragment)),
       plan_(std::move(plan)),
       bound_(static_cast<std::size_t>(workers)) {
-  for (ValueId id : fragment_->inputs) input_bytes_.push_back(bytes_of(*fragment_, id));
-  for (ValueId id : fragment_->outputs) output_bytes_.push_back(bytes_of(*fragment_, id));
+  const Graph& graph = *fragment_.graph;
+  for (ValueId id : graph.inputs) input_bytes_.push_back(bytes_of(graph, id));
+  for (ValueId id : graph.outputs) output_bytes_.push_back(bytes_of(graph, id));
   plan_memory();
 }
 
@@ -77,12 +78,15 @@ void CpuExecutable::plan_memory() {
   }
 }
 
+std::string CpuExecutable::label(const Step& step) const {
+  if (step.node < 0) return "conversion";
+  return fragment_.graph->nodes[static_cast<std::size_t>(step.node)].label();
+}
+
 std::string CpuExecutable::describe() const {
   std::string text;
   for (const Step& step : plan_.steps) {
-    text += fmt::format("{}: {}", step.node < 0 ? "conversion"
-                                                : fragment_->nodes[static_cast<std::size_t>(step.node)].label(),
-                        step.kernel);
+    text += label(step) + ": " + step.kernel;
     if (!step.note.empty()) text += " (" + step.note + ")";
     text += " @";
     for (const Operand& operand : step.operands) {
@@ -194,7 +198,10 @@ void CpuExecutable::run(const Submission& submission, int worker, WorkerArena& a
     const std::int64_t start = submission.spans != nullptr ? now_ns() : 0;
     run_step(bound, i);
     if (submission.spans != nullptr) {
-      submission.spans->push_back({plan_.steps[i].node, plan_.steps[i].kernel, start, now_ns()});
+      const std::int32_t node = plan_.steps[i].node;
+      const bool mapped = node >= 0 && !fragment_.origin.empty();
+      submission.spans->push_back({mapped ? fragment_.origin[static_cast<std::size_t>(node)] : node,
+                                   plan_.steps[i].kernel, start, now_ns()});
     }
   }
 }

@@ -6,6 +6,7 @@
 
 #include "backends/backend.h"
 #include "backends/cpu/plan.h"
+#include "backends/cpu/widen.h"
 
 namespace naru::cpu {
 
@@ -21,8 +22,8 @@ class WorkerArena {
 
 class CpuExecutable final : public Executable {
  public:
-  /// `fragment` is kept alive: nodes and constants are used in place.
-  CpuExecutable(std::shared_ptr<const Graph> fragment, Plan plan, int workers);
+  /// Keeps the fragment alive: nodes and constants are used in place.
+  CpuExecutable(Widened fragment, Plan plan, int workers);
 
   MemoryUse memory() const override { return memory_; }
   std::string describe() const override;
@@ -48,12 +49,13 @@ class CpuExecutable final : public Executable {
   };
 
   void plan_memory();
+  std::string label(const Step& step) const;
   void check_views(const Submission& submission) const;
   void bind_arena(Bound& bound, std::byte* arena) const;
   void bind_views(Bound& bound, const Submission& submission) const;
   void run_step(const Bound& bound, std::size_t step) const;
 
-  std::shared_ptr<const Graph> fragment_;
+  Widened fragment_;
   Plan plan_;
   std::vector<std::int64_t> offsets_;          // of arena buffers, by buffer
   std::vector<std::size_t> first_operand_;     // by step: index into Bound::pointers

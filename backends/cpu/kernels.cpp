@@ -18,6 +18,7 @@ const std::vector<KernelEntry>& table() {
     add_normalize_kernels(entries);
     add_softmax_kernels(entries);
     add_movement_kernels(entries);
+    add_cast_kernels(entries);
     add_reduce_kernels(entries);
     add_resize_kernels(entries);
     add_recurrent_kernels(entries);

@@ -39,6 +39,7 @@ void add_elementwise_kernels(std::vector<KernelEntry>& table);
 void add_normalize_kernels(std::vector<KernelEntry>& table);
 void add_softmax_kernels(std::vector<KernelEntry>& table);
 void add_movement_kernels(std::vector<KernelEntry>& table);
+void add_cast_kernels(std::vector<KernelEntry>& table);
 void add_reduce_kernels(std::vector<KernelEntry>& table);
 void add_resize_kernels(std::vector<KernelEntry>& table);
 void add_recurrent_kernels(std::vector<KernelEntry>& table);

@@ -10,14 +10,16 @@ namespace naru::cpu {
 struct NodeView {
   const Graph& graph;
   const Node& node;
+  /// The node will run in f32 between conversions: 16-bit floats read as f32.
+  bool widened = false;
 
   std::size_t input_count() const { return node.inputs.size(); }
   bool has_input(std::size_t i) const { return node.has_input(i); }
   bool has_output(std::size_t i) const { return node.has_output(i); }
   const Type& type(std::size_t i) const { return graph.value(node.inputs[i]).type; }
   const Type& output_type(std::size_t i) const { return graph.value(node.outputs[i]).type; }
-  DType dtype(std::size_t i) const { return type(i).dtype; }
-  DType output_dtype(std::size_t i) const { return output_type(i).dtype; }
+  DType dtype(std::size_t i) const { return seen(type(i).dtype); }
+  DType output_dtype(std::size_t i) const { return seen(output_type(i).dtype); }
   /// The rank when it is known, else -1.
   std::int64_t rank(std::size_t i) const {
     return type(i).shape ? static_cast<std::int64_t>(type(i).shape->size()) : -1;
@@ -32,6 +34,9 @@ struct NodeView {
     return value.is_constant() ? &value.constant : nullptr;
   }
 
+  DType seen(DType dtype) const {
+    return widened && (dtype == DType::F16 || dtype == DType::BF16) ? DType::F32 : dtype;
+  }
   static Shape static_shape(const Type& type) {
     NARU_CHECK(type.is_static(), "a fragment's types are static, got " + to_string(type));
     return *known_shape(*type.shape);

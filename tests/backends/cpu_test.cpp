@@ -6,6 +6,7 @@
 
 #include "backends/registry.h"
 #include "graph/infer.h"
+#include "graph/onnx_dtype.h"
 #include "naru/error.h"
 #include "tests/backends/compare.h"
 
@@ -335,6 +336,402 @@ TEST(CpuRows, LayerNormalization) {
   const auto outputs = all.add_multi("LayerNormalization", {all.input({4, 20}), all.constant({20})}, 3);
   for (const ValueId id : outputs) all.output(id);
   check(all);
+}
+
+// Data movement
+
+TEST(CpuMovement, Transpose) {
+  const std::vector<std::pair<Shape, Ints>> rows = {
+      {{3, 5}, {1, 0}}, {{2, 3, 4, 5}, {0, 2, 3, 1}}, {{2, 3, 4, 5}, {3, 2, 1, 0}}, {{1, 70, 90}, {2, 1, 0}},
+      {{2, 1, 40}, {1, 0, 2}}, {{2, 3, 4, 5, 6}, {0, 3, 1, 4, 2}}, {{7}, {0}}};
+  for (const auto& [shape, perm] : rows) {
+    for (const DType dtype : {DType::F32, DType::I64, DType::U8, DType::F16}) {
+      Case test;
+      test.output(test.add("Transpose", {test.input(shape, -9, 9, dtype)}, {{"perm", perm}}));
+      const std::string steps = check(test, {0, 0});
+      EXPECT_EQ(steps.find("reference"), std::string::npos) << steps;
+    }
+  }
+}
+
+TEST(CpuMovement, TransposeOutOfChannelBlocks) {
+  for (const std::int64_t channels : {std::int64_t{16}, std::int64_t{12}}) {
+    Case test;
+    ValueId y = test.add("Conv", {test.input({2, 8, 9, 7}), test.constant({channels, 8, 3, 3})});
+    y = test.add("Relu", {y});
+    test.output(test.add("Relu", {test.add("Transpose", {y}, {{"perm", Ints{0, 2, 3, 1}}})}));
+    test.output(test.add("Transpose", {y}, {{"perm", Ints{3, 1, 0, 2}}}));
+    check(test);
+  }
+}
+
+TEST(CpuMovement, Slices) {
+  struct Row {
+    Ints starts, ends, axes, steps;
+  };
+  for (const Row& row : std::vector<Row>{{{1}, {3}, {0}, {1}}, {{1, -3}, {1000, -1}, {0, 2}, {1, 1}}, {{-1}, {-1000}, {1}, {-1}},
+                                         {{0, 5}, {5, 0}, {0, 2}, {2, -2}}, {{2}, {2}, {1}, {1}}, {{1}, {2}, {0}, {1}}}) {
+    Case test;
+    const ValueId x = test.input({4, 5, 7});
+    const ValueId y = test.add("Slice", {x, test.ints(row.starts), test.ints(row.ends), test.ints(row.axes), test.ints(row.steps)});
+    test.output(y);
+    test.output(test.add("Neg", {y}));
+    test.output(test.add("Slice", {test.add("Abs", {x}), test.ints(row.starts), test.ints(row.ends), test.ints(row.axes), test.ints(row.steps)}));
+    check(test, {0, 0});
+  }
+}
+
+TEST(CpuMovement, SliceAndConcatInChannelBlocks) {
+  for (const std::int64_t batch : {std::int64_t{1}, std::int64_t{2}}) {
+    Case test;
+    const ValueId x = test.input({batch, 8, 9, 7});
+    const ValueId a = test.add("Conv", {x, test.constant({16, 8, 1, 1})});
+    const ValueId b = test.add("Conv", {x, test.constant({24, 8, 1, 1})});
+    const ValueId joined = test.add("Concat", {a, b}, {{"axis", std::int64_t{1}}});
+    const ValueId low = test.add("Slice", {joined, test.ints({8}), test.ints({32}), test.ints({1})});
+    const ValueId odd = test.add("Slice", {joined, test.ints({3}), test.ints({20}), test.ints({1})});
+    const ValueId rows = test.add("Slice", {joined, test.ints({1, 2}), test.ints({8, 7}), test.ints({2, 3}), test.ints({2, 1})});
+    test.output(test.add("Relu", {low}));
+    test.output(test.add("Relu", {odd}));
+    test.output(test.add("Relu", {rows}));
+    test.output(test.add("Relu", {a}));
+    test.output(test.add("Concat", {test.add("Abs", {joined}), test.add("Conv", {joined, test.constant({40, 40, 1, 1})})}, {{"axis", std::int64_t{2}}}));
+    check(test);
+  }
+}
+
+TEST(CpuMovement, ConcatOfConcatsAndOfItself) {
+  Case test;
+  const ValueId x = test.input({1, 8, 5, 5});
+  ValueId joined = test.add("Conv", {x, test.constant({8, 8, 1, 1})});
+  for (int i = 0; i < 3; ++i) {
+    ValueId part = test.add("Relu", {joined});
+    part = test.add("Conv", {part, test.constant({8, 8 * (i + 1), 1, 1})});
+    joined = test.add("Concat", {joined, part}, {{"axis", std::int64_t{1}}});
+  }
+  joined = test.add("Relu", {joined});
+  test.output(test.add("Concat", {joined, joined, x, test.constant({1, 3, 5, 5})}, {{"axis", std::int64_t{1}}}));
+  ValueId y = test.add("Exp", {test.input({3, 2})});
+  ValueId z = test.add("Concat", {y, y}, {{"axis", std::int64_t{0}}});
+  test.output(test.add("Neg", {y}));
+  test.output(test.add("Neg", {z}));
+  check(test);
+}
+
+TEST(CpuMovement, SplitSharesMemory) {
+  Case test;
+  const ValueId x = test.add("Exp", {test.input({6, 4})});
+  const auto parts = test.add_multi("Split", {x, test.ints({1, 3, 2})}, 3, {{"axis", std::int64_t{0}}});
+  for (const ValueId part : parts) test.output(test.add("Neg", {part}));
+  test.output(test.add("Add", {x, x}));
+  const auto columns = test.add_multi("Split", {x}, 2, {{"axis", std::int64_t{-1}}, {"num_outputs", std::int64_t{2}}});
+  for (const ValueId part : columns) test.output(part);
+  check(test);
+}
+
+TEST(CpuMovement, ExpandAndTile) {
+  for (const auto& [from, to] : std::vector<std::pair<Shape, Ints>>{{{3, 1}, {2, 3, 4}}, {{1}, {5, 6}}, {{}, {2, 2}}, {{2, 3}, {1, 1}}}) {
+    Case test;
+    test.output(test.add("Expand", {test.input(from), test.ints(to)}));
+    check(test, {0, 0});
+  }
+  Case tile;
+  tile.output(tile.add("Tile", {tile.input({2, 3, 4}, -9, 9, DType::I32), tile.ints({2, 1, 3})}));
+  check(tile, {0, 0});
+}
+
+TEST(CpuMovement, Pad) {
+  for (const char* mode : {"constant", "reflect", "edge", "wrap"}) {
+    for (const Ints& pads : std::vector<Ints>{{0, 2, 1, 3}, {1, 0, 0, 2}, {-1, 1, 2, -2}}) {
+      SCOPED_TRACE(mode);
+      Case test;
+      test.output(test.add("Pad", {test.input({4, 6}), test.ints(pads)}, {{"mode", std::string(mode)}}));
+      check(test, {0, 0});
+    }
+  }
+  Case value;
+  value.output(value.add("Pad", {value.input({1, 2, 3, 4}), value.ints({1, 2, 1, 2}), value.graph.add_constant("v", Tensor::scalar(2.5f)), value.ints({2, 3})}));
+  check(value, {0, 0});
+}
+
+TEST(CpuMovement, Gather) {
+  for (const std::int64_t axis : {std::int64_t{0}, std::int64_t{1}, std::int64_t{-1}}) {
+    for (const DType type : {DType::I64, DType::I32}) {
+      Case test;
+      test.output(test.add("Gather", {test.input({4, 5, 4}), test.input({3, 2}, -4, 3, type)}, {{"axis", axis}}));
+      check(test, {0, 0});
+    }
+  }
+  Case bad;
+  const ValueId index = bad.graph.add_constant("i", Tensor::from<std::int64_t>({1}, {7}));
+  bad.output(bad.add("Gather", {bad.input({4}), index}));
+  const auto graph = std::make_shared<const Graph>(bad.graph);
+  EXPECT_THROW(run_on(cpu(), cpu().compile(graph), *graph, bad.feeds), Error);
+}
+
+TEST(CpuMovement, DepthAndSpace) {
+  for (const char* mode : {"DCR", "CRD"}) {
+    Case test;
+    test.output(test.add("DepthToSpace", {test.input({2, 12, 3, 5})}, {{"blocksize", std::int64_t{2}}, {"mode", std::string(mode)}}));
+    check(test, {0, 0});
+  }
+  Case back;
+  back.output(back.add("SpaceToDepth", {back.input({2, 3, 4, 6})}, {{"blocksize", std::int64_t{2}}}));
+  check(back, {0, 0});
+}
+
+// Reductions
+
+TEST(CpuReduce, AllAxes) {
+  for (const char* op : {"ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceSumSquare", "ReduceL1", "ReduceL2"}) {
+    for (const Ints& axes : std::vector<Ints>{{}, {0}, {1}, {-1}, {0, 2}, {1, 3}, {2, 3}, {0, 1, 2, 3}}) {
+      for (const std::int64_t keep : {std::int64_t{0}, std::int64_t{1}}) {
+        SCOPED_TRACE(op);
+        Case test;
+        std::vector<ValueId> inputs = {test.input({3, 4, 5, 6}, 0.5, 1.2)};
+        if (!axes.empty()) inputs.push_back(test.ints(axes));
+        test.output(test.add(op, inputs, {{"keepdims", keep}}));
+        const std::string steps = check(test);
+        EXPECT_EQ(steps.find("reference"), std::string::npos) << steps;
+      }
+    }
+  }
+}
+
+TEST(CpuReduce, LongSumsStayExact) {
+  Case test;
+  const ValueId x = test.input({3, 100003}, 0, 1);
+  test.output(test.add("ReduceSum", {x, test.ints({1})}));
+  test.output(test.add("ReduceMean", {test.add("Transpose", {x}), test.ints({0})}));
+  check(test, {0, 1e-6});
+}
+
+TEST(CpuReduce, SpatialAxesInChannelBlocks) {
+  for (const std::int64_t channels : {std::int64_t{16}, std::int64_t{12}}) {
+    for (const std::int64_t keep : {std::int64_t{0}, std::int64_t{1}}) {
+      Case test;
+      const ValueId y = test.add("Conv", {test.input({2, 8, 9, 70}), test.constant({channels, 8, 3, 3})});
+      test.output(test.add("Relu", {test.add("ReduceMean", {y, test.ints({2, 3})}, {{"keepdims", keep}})}));
+      check(test);
+    }
+  }
+}
+
+TEST(CpuReduce, Arg) {
+  for (const char* op : {"ArgMax", "ArgMin"}) {
+    for (const std::int64_t last : {std::int64_t{0}, std::int64_t{1}}) {
+      Case test;
+      const ValueId x = test.add("Round", {test.input({3, 7, 4}, -3, 3)});
+      for (const std::int64_t axis : {std::int64_t{0}, std::int64_t{1}, std::int64_t{-1}}) {
+        test.output(test.add(op, {x}, {{"axis", axis}, {"keepdims", axis & 1}, {"select_last_index", last}}));
+      }
+      check(test, {0, 0});
+    }
+  }
+}
+
+// Resize
+
+TEST(CpuResize, ModesAndCoordinates) {
+  for (const char* mode : {"nearest", "linear", "cubic"}) {
+    for (const char* coordinates : {"half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric"}) {
+      for (const auto& scales : std::vector<std::vector<float>>{{1, 1, 2, 2}, {1, 1, 0.6f, 1.7f}, {1, 1, 3, 1}, {1, 2, 1, 1}}) {
+        SCOPED_TRACE(std::string(mode) + coordinates);
+        Case test;
+        const ValueId given = test.graph.add_constant("scales", Tensor::from<float>({4}, std::span<const float>(scales)));
+        test.output(test.add("Resize", {test.input({2, 3, 7, 5}), kNoValue, given},
+                             {{"mode", std::string(mode)}, {"coordinate_transformation_mode", std::string(coordinates)}}));
+        check(test);
+      }
+    }
+  }
+}
+
+TEST(CpuResize, RoundingAndSizesInChannelBlocks) {
+  for (const char* rounding : {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil"}) {
+    for (const char* mode : {"nearest", "linear"}) {
+      Case test;
+      const ValueId y = test.add("Conv", {test.input({2, 8, 9, 7}), test.constant({12, 8, 3, 3})});
+      test.output(test.add("Relu", {test.add("Resize", {y, kNoValue, kNoValue, test.ints({2, 12, 17, 9})},
+                                             {{"mode", std::string(mode)}, {"nearest_mode", std::string(rounding)}})}));
+      check(test);
+    }
+  }
+}
+
+// Recurrent layers
+
+TEST(CpuRecurrent, Lstm) {
+  for (const char* direction : {"forward", "reverse", "bidirectional"}) {
+    for (const bool full : {false, true}) {
+      SCOPED_TRACE(direction);
+      Case test;
+      const std::int64_t d = std::string(direction) == "bidirectional" ? 2 : 1;
+      const std::int64_t hidden = 13;
+      std::vector<ValueId> inputs = {test.input({6, 3, 10}), test.constant({d, 4 * hidden, 10}), test.constant({d, 4 * hidden, hidden})};
+      if (full) {
+        inputs.push_back(test.constant({d, 8 * hidden}));
+        inputs.push_back(kNoValue);
+        inputs.push_back(test.input({d, 3, hidden}));
+        inputs.push_back(test.input({d, 3, hidden}));
+      }
+      for (const ValueId id : test.add_multi("LSTM", inputs, 3, {{"direction", std::string(direction)}, {"hidden_size", hidden}})) test.output(id);
+      const std::string steps = check(test);
+      EXPECT_EQ(steps.find("reference"), std::string::npos) << steps;
+    }
+  }
+}
+
+// Fused nodes
+
+/// A chain of post-ops with the shapes of its operands.
+struct Chain {
+  std::vector<std::string> ops;
+  std::vector<float> args;
+  std::vector<Shape> operands;
+};
+
+std::vector<Chain> chains(std::int64_t channels, const Shape& output) {
+  Shape per_channel{1, channels, 1, 1};
+  Shape per_picture = output;
+  per_picture[1] = 1;
+  return {
+      {{"Relu"}, {0, 0}, {}},
+      {{"Add", "Relu"}, {0, 0, 0, 0}, {output}},
+      {{"Mul", "Add", "HardSwish"}, {0, 0, 0, 0, 0, 0}, {per_channel, per_channel}},
+      {{"HardSigmoid", "Mul"}, {0.2f, 0.5f, 0, 0}, {output}},
+      {{"Clip", "Sub", "LeakyRelu"}, {-0.5f, 0.5f, 0, 0, 0.1f, 0}, {Shape{}}},
+      {{"Add", "Erf", "Div"}, {0, 0, 0, 0, 0, 0}, {per_picture, Shape{1}}},
+      {{"Gelu", "Max", "Sigmoid"}, {1, 0, 0, 0, 0, 0}, {Shape{channels, 1, 1}}},
+      {{"Tanh", "Min", "Add", "Swish"}, {0, 0, 0, 0, 0, 0, 1, 0}, {per_channel, output}},
+      {{"PRelu", "Mish", "Softplus"}, {0, 0, 0, 0, 0, 0}, {per_channel}},
+  };
+}
+
+TEST(CpuFused, Convolution) {
+  for (const std::int64_t channels : {std::int64_t{16}, std::int64_t{12}}) {
+    for (const bool transposed : {false, true}) {
+      const Shape output{2, channels, transposed ? 14 : 7, transposed ? 16 : 8};
+      for (const Chain& chain : chains(channels, output)) {
+        for (const bool computed : {false, true}) {
+          SCOPED_TRACE(chain.ops.back() + (transposed ? " transposed" : "") + (computed ? " computed" : ""));
+          Case test;
+          const ValueId x = test.input({2, 8, 7, 8});
+          std::vector<ValueId> inputs = {x};
+          if (transposed) {
+            inputs.push_back(test.constant({8, channels, 2, 2}));
+          } else {
+            inputs.push_back(test.constant({channels, 8, 1, 1}));
+          }
+          inputs.push_back(test.constant({channels}));
+          for (const Shape& shape : chain.operands) {
+            ValueId operand = test.input(shape, 0.5, 1.5);
+            if (computed && shape == output && !transposed) {
+              // Made by a convolution: in channel blocks, dead afterwards.
+              operand = test.add("Abs", {test.add("Conv", {x, test.constant({channels, 8, 1, 1})})});
+            } else if (computed) {
+              operand = test.add("Abs", {operand});
+            }
+            inputs.push_back(operand);
+          }
+          Attributes attributes = {{"post_ops", chain.ops}, {"post_args", chain.args}};
+          if (transposed) attributes["strides"] = Ints{2, 2};
+          const ValueId y = test.add(transposed ? "naru.FusedConvTranspose" : "naru.FusedConv", inputs, attributes);
+          test.output(test.add("Neg", {y}));
+          const std::string steps = check(test);
+          EXPECT_EQ(steps.find("reference"), std::string::npos) << steps;
+        }
+      }
+    }
+  }
+}
+
+TEST(CpuFused, ResidualOfTheConvolutionsOwnInput) {
+  Case test;
+  ValueId x = test.add("Relu", {test.add("Conv", {test.input({1, 8, 9, 9}), test.constant({16, 8, 3, 3})})});
+  for (int i = 0; i < 3; ++i) {
+    x = test.add("naru.FusedConv", {x, test.constant({16, 16, 1, 1}), kNoValue, x},
+                 {{"post_ops", std::vector<std::string>{"Add", "Relu"}}, {"post_args", std::vector<float>(4, 0.0f)}});
+  }
+  test.output(x);
+  check(test);
+}
+
+TEST(CpuFused, MatMul) {
+  for (const Shape& a : {Shape{5, 7}, Shape{2, 3, 5, 7}, Shape{2, 5, 7}}) {
+    for (const bool constant : {true, false}) {
+      for (const std::int64_t trans : {std::int64_t{0}, std::int64_t{1}}) {
+        SCOPED_TRACE(to_string(a));
+        Case test;
+        const Shape b = trans != 0 ? Shape{6, 7} : Shape{7, 6};
+        Shape output = a;
+        output[a.rank() - 1] = 6;
+        const std::vector<ValueId> inputs = {test.input(a), constant ? test.constant(b) : test.input(b), test.constant({6}),
+                                             test.input(output), test.constant({5, 1})};
+        test.output(test.add("naru.FusedMatMul", inputs,
+                             {{"transB", trans}, {"alpha", 0.5f}, {"post_ops", std::vector<std::string>{"Gelu", "Add", "Mul"}},
+                              {"post_args", std::vector<float>(6, 0.0f)}}));
+        const std::string steps = check(test);
+        EXPECT_EQ(steps.find("reference"), std::string::npos) << steps;
+      }
+    }
+  }
+}
+
+TEST(CpuFused, Elementwise) {
+  for (const std::int64_t channels : {std::int64_t{16}, std::int64_t{12}}) {
+    const Shape output{2, channels, 7, 8};
+    for (const Chain& chain : chains(channels, output)) {
+      SCOPED_TRACE(chain.ops.back());
+      Case test;
+      std::vector<ValueId> inputs = {test.add("Conv", {test.input({2, 8, 7, 8}), test.constant({channels, 8, 1, 1})})};
+      for (const Shape& shape : chain.operands) inputs.push_back(test.input(shape, 0.5, 1.5));
+      test.output(test.add("naru.FusedElementwise", inputs, {{"post_ops", chain.ops}, {"post_args", chain.args}}));
+      const std::string steps = check(test);
+      EXPECT_EQ(steps.find("reference"), std::string::npos) << steps;
+    }
+  }
+  Case widening;
+  widening.output(widening.add("naru.FusedElementwise", {widening.input({3, 1}), widening.input({1, 4}), widening.input({2, 1, 1})},
+                               {{"post_ops", std::vector<std::string>{"Add", "Sub"}}, {"post_args", std::vector<float>(4, 0.0f)}}));
+  check(widening);
+}
+
+// Element types
+
+TEST(CpuTypes, Casts) {
+  const std::vector<DType> types = {DType::F32, DType::I64, DType::I32, DType::U8, DType::I8, DType::Bool};
+  for (const DType from : types) {
+    for (const DType to : types) {
+      Case test;
+      const double low = from == DType::F32 ? -300.7 : -100;
+      const ValueId x = from == DType::U8 ? test.input({37}, 0, 250, from) : test.input({37}, low, 120.4, from);
+      test.output(test.add("Cast", {x}, {{"to", onnx_code(to)}}));
+      check(test, {0, 0});
+    }
+  }
+  for (const DType half : {DType::F16, DType::BF16}) {
+    Case test;
+    test.output(test.add("Cast", {test.input({1001}, -9, 9)}, {{"to", onnx_code(half)}}));
+    test.output(test.add("Cast", {test.input({1001}, -9, 9, half)}, {{"to", onnx_code(DType::F32)}}));
+    check(test, {0, 0});
+  }
+}
+
+TEST(CpuTypes, SixteenBitFloatsRunEveryKernel) {
+  for (const DType dtype : {DType::F16, DType::BF16}) {
+    Case test;
+    ValueId y = test.add("Conv", {test.input({1, 8, 9, 9}, -1, 1, dtype), test.constant({16, 8, 3, 3}, -0.3, 0.3, dtype), test.constant({16}, -1, 1, dtype)});
+    y = test.add("Relu", {y});
+    y = test.add("MaxPool", {y}, {{"kernel_shape", Ints{2, 2}}});
+    y = test.add("Flatten", {test.add("GlobalAveragePool", {y})});
+    y = test.add("Gemm", {y, test.constant({16, 10}, -1, 1, dtype)});
+    test.output(test.add("Softmax", {y}));
+    const std::vector<Verdict> verdicts = cpu().support(test.graph);
+    for (const Verdict& verdict : verdicts) EXPECT_EQ(verdict.tier, Tier::Native) << verdict.reason;
+    const std::string steps = check(test, {dtype == DType::F16 ? 2e-3 : 2e-2, 1e-2});
+    EXPECT_EQ(steps.find("reference"), std::string::npos) << steps;
+  }
 }
 
 // The device
