@@ -1,5 +1,4 @@
-// Runs a fuzz target once over every file of the folders given, in builds without libFuzzer.
-#include <cstddef>
+// Runs a fuzz target once on each file given, for builds without libFuzzer. Options are ignored.
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
@@ -9,17 +8,35 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
 
-int main(int count, char** values) {
-  std::size_t files = 0;
-  for (int i = 1; i < count; ++i) {
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(values[i])) {
+namespace {
+
+void replay(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  const std::vector<char> bytes{std::istreambuf_iterator<char>(file),
+                                std::istreambuf_iterator<char>()};
+  LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  int count = 0;
+  for (int i = 1; i < argc; ++i) {
+    const std::filesystem::path path = argv[i];
+    if (path.native().starts_with('-')) continue;
+    if (!std::filesystem::is_directory(path)) {
+      replay(path);
+      ++count;
+      continue;
+    }
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(path)) {
       if (!entry.is_regular_file()) continue;
-      std::ifstream stream(entry.path(), std::ios::binary);
-      const std::vector<char> bytes{std::istreambuf_iterator<char>(stream), {}};
-      LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
-      ++files;
+      std::printf("%s\n", entry.path().c_str());
+      std::fflush(stdout);  // so that a crash shows its file
+      replay(entry.path());
+      ++count;
     }
   }
-  std::printf("replayed %zu files\n", files);
-  return files == 0 ? 1 : 0;
+  std::printf("replayed %d inputs\n", count);
+  return count > 0 ? 0 : 1;
 }
