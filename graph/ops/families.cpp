@@ -2,6 +2,12 @@
 #include "graph/ops/families.h"
 
 namespace naru {
+
+// Declared here, not in the header: a new family then rebuilds this file alone.
+#define FAMILY(name) void define_##name(std::vector<OpDef>& ops);
+#include "graph/ops/families.def"
+#undef FAMILY
+
 namespace {
 
 constexpr OpFamily kFamilies[] = {

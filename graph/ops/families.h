@@ -10,9 +10,6 @@ namespace naru {
 
 using OpFamily = void (*)(std::vector<OpDef>&);
 
-#define FAMILY(name) void define_##name(std::vector<OpDef>& ops);
-#include "graph/ops/families.def"
-#undef FAMILY
 void define_fused(std::vector<OpDef>& ops);
 
 /// All families, in the order of families.def.
