@@ -5,7 +5,6 @@
 #include <array>
 #include <cstring>
 
-#include "backends/host_queue.h"
 #include "graph/evaluate.h"
 #include "graph/fail.h"
 

@@ -266,61 +266,6 @@ Cost cost_causal_conv(const Node&, std::span<const Type> inputs, std::span<const
   return {2 * kernel * element_count(outputs[0]), total_bytes(inputs, outputs)};
 }
 
-// TensorScatter
-
-void infer_tensor_scatter(InferContext& ctx) {
-  expect_choice(ctx.node, "mode", {"linear", "circular"});
-  expect_type(ctx, 2, {DType::I64});
-  const DType cache = ctx.dtype(0);
-  const DType update = ctx.dtype(1);
-  ctx.require(cache == update || cache == DType::Undefined || update == DType::Undefined,
-              "update: got element type {}, expected {}", to_string(update), to_string(cache));
-  ctx.set_output(0, ctx.input(0));
-  const SymShape* own = expect_min_rank(ctx, 0, 2);
-  if (own == nullptr) return;
-  const auto rank = static_cast<std::int64_t>(own->size());
-  const std::int64_t axis = ctx.normalize_axis(ctx.node.attr_int("axis"), rank);
-  ctx.require(axis > 0, "axis: got the batch axis 0, expected another");
-  expect_vector(ctx, 2, (*own)[0]);
-  const SymShape* other = expect_rank(ctx, 1, own->size());
-  for (std::int64_t i = 0; other != nullptr && i < rank; ++i) {
-    const Dim& got = (*other)[static_cast<std::size_t>(i)];
-    const Dim& expected = (*own)[static_cast<std::size_t>(i)];
-    if (i != axis) {
-      expect_equal(ctx, got, expected, fmt::format("update: axis {}", i));
-    } else if (got.is_known() && expected.is_known()) {
-      ctx.require(got.value() <= expected.value(), "update: axis {}: got {}, expected at most {}",
-                  i, got.value(), expected.value());
-    }
-  }
-}
-
-void reference_tensor_scatter(ReferenceContext& ctx) {
-  const Tensor& past = ctx.input(0);
-  const Tensor& update = ctx.input(1);
-  Tensor& present = ctx.output(0);
-  const Shape& shape = past.shape();
-  const std::int64_t axis = ctx.normalize_axis(ctx.node.attr_int("axis"), shape.rank());
-  const std::int64_t size = shape[axis];
-  const std::int64_t written = update.shape()[axis];
-  const std::int64_t inner = shape.numel(axis + 1, shape.rank());
-  const bool circular = ctx.node.attr_string("mode") == "circular";
-  std::vector<std::int64_t> starts(static_cast<std::size_t>(shape[0]), 0);
-  if (ctx.has_input(2)) starts = to_i64_vector(ctx.input(2));
-  copy_elements(present, 0, past, 0, past.numel());
-  if (past.numel() == 0) return;
-  const std::int64_t rows_per_batch = shape.numel(1, axis);
-  for (std::int64_t row = 0; row < shape[0] * rows_per_batch; ++row) {
-    const std::int64_t start = starts[static_cast<std::size_t>(row / rows_per_batch)];
-    ctx.require(start >= 0 && (circular || start <= size - written),
-                "write_indices: got {}, expected [0, {}]", start, size - written);
-    for (std::int64_t i = 0; i < written; ++i) {
-      const std::int64_t at = circular ? (start % size + i) % size : start + i;
-      copy_elements(present, (row * size + at) * inner, update, (row * written + i) * inner, inner);
-    }
-  }
-}
-
 }  // namespace
 
 void define_linear_attention(std::vector<OpDef>& ops) {
@@ -364,21 +309,6 @@ void define_linear_attention(std::vector<OpDef>& ops) {
       .infer = infer_causal_conv,
       .reference = reference_causal_conv,
       .cost = cost_causal_conv,
-  });
-  ops.push_back({
-      .name = "TensorScatter",
-      .since_version = 24,
-      .doc = "Writes an update into a cache along one axis, from a start of each batch element on.",
-      .source = "ONNX TensorScatter-24",
-      .inputs = {{"past_cache", "[batch, ...], any type"},
-                 {"update", "as past_cache, shorter along the axis"},
-                 {"write_indices", "[batch], i64; 0 when absent", Arity::Optional}},
-      .outputs = {{"present_cache", "the shape of past_cache"}},
-      .attributes = {{"axis", AttrKind::Int, "the axis that is written along", std::int64_t{-2}},
-                     {"mode", AttrKind::String, "linear, or circular: wraps at the end", "linear"}},
-      .infer = infer_tensor_scatter,
-      .reference = reference_tensor_scatter,
-      .cost = copy_cost,
   });
 }
 

@@ -26,7 +26,7 @@ ALLOWED = {
     "backends/": INTERFACE + ("backends/host_queue.h",),
     "compiler/": COMPILER,
     "runtime/": RUNTIME,
-    "benchmarks/": RUNTIME + ("benchmarks/",),
+    "benchmarks/": RUNTIME + ("benchmarks/", "tools/io/"),
     # `naru bench` runs the harness of benchmarks/.
     "tools/": RUNTIME + ("benchmarks/", "tools/"),
     # Samples see what an application sees. Each is a project of its own, so its own headers are
