@@ -106,7 +106,8 @@ Options parse_arguments(int count, char** values) {
   return options;
 }
 
-std::vector<Gap> read_gaps(const fs::path& path) {
+/// A pattern may end in @executor,executor...: the gap is then one of those executors only.
+std::vector<Gap> read_gaps(const fs::path& path, const std::string& executor) {
   std::vector<Gap> gaps;
   if (path.empty()) return gaps;
   std::ifstream file(path);
@@ -116,7 +117,15 @@ std::vector<Gap> read_gaps(const fs::path& path) {
     const std::size_t space = line.find(' ');
     if (space == std::string::npos)
       fail(ErrorCode::InvalidArgument, "gaps: '{}' has no reason", line);
-    gaps.push_back({line.substr(0, space), line.substr(space + 1)});
+    const std::string reason = line.substr(space + 1);
+    std::string pattern = line.substr(0, space);
+    const std::size_t at = pattern.find('@');
+    if (at != std::string::npos) {
+      const std::string executors = "," + pattern.substr(at + 1) + ",";
+      if (executors.find("," + executor + ",") == std::string::npos) continue;
+      pattern.resize(at);
+    }
+    gaps.push_back({pattern, reason});
   }
   return gaps;
 }
@@ -264,7 +273,7 @@ void write_json(const std::vector<Result>& results, const fs::path& path) {
 }
 
 int run(const Options& options) {
-  std::vector<Gap> gaps = read_gaps(options.gaps);
+  std::vector<Gap> gaps = read_gaps(options.gaps, options.executor);
   const auto executor = make_executor(options.executor);
   std::vector<Result> results;
   for (const auto& record : read_cases(options)) {
