@@ -68,6 +68,15 @@ std::unique_ptr<Graph> native_decomposition(const Graph& graph, std::size_t inde
 
 }  // namespace
 
+bool touches_strings(const Graph& graph, const Node& node) {
+  const auto any = [&](const std::vector<ValueId>& ids) {
+    return std::any_of(ids.begin(), ids.end(), [&](ValueId id) {
+      return id != kNoValue && graph.value(id).type.dtype == DType::String;
+    });
+  };
+  return any(node.inputs) || any(node.outputs);
+}
+
 std::vector<NodePlacement> place(Graph& graph, std::vector<Role>& roles,
                                  std::span<Device* const> devices) {
   std::vector<NodePlacement> placements = ask(graph, devices);
@@ -89,8 +98,9 @@ std::vector<NodePlacement> place(Graph& graph, std::vector<Role>& roles,
     if (roles[i] == Role::Placed) continue;
     const bool dynamic = graph.nodes[i].op->dynamic_output;
     placements[i] = {kHost, Tier::Generic,
-                     dynamic ? "its output is known only at run time"
-                             : "its shape follows from run-time values"};
+                     dynamic                                  ? "its output is known only at run time"
+                     : touches_strings(graph, graph.nodes[i]) ? "strings stay on the host"
+                                                              : "its shape follows from run-time values"};
   }
   return placements;
 }

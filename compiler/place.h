@@ -27,6 +27,9 @@ enum class Role : std::uint8_t {
   Later,   ///< its shapes follow from values that this plan produces
 };
 
+/// Strings are objects of the host; no device takes a node that reads or writes them.
+bool touches_strings(const Graph& graph, const Node& node);
+
 /// Decides for every node with Role::Placed: the first device, in the given order, that has a kernel of its
 /// own; else the node is decomposed in place when some device then runs all of its parts natively;
 /// else the first device that runs it generically; else the host. Decomposition grows `graph` and,

@@ -96,7 +96,7 @@ class Classifier {
       }
     }
     if (inputs == Known::No) return Role::Later;
-    if (node.op->dynamic_output) return Role::Host;
+    if (node.op->dynamic_output || touches_strings(graph_, node)) return Role::Host;
     if (inputs == Known::Value) return Role::Later;
     const bool outputs_static = std::all_of(node.outputs.begin(), node.outputs.end(), [&](ValueId id) {
       return id == kNoValue || graph_.value(id).type.is_static();

@@ -42,7 +42,9 @@ void check_binding(const Value& declared, const Type& bound) {
          to_string(bound), to_string(type));
   };
   if (type.kind == TypeKind::Unknown) return;
-  if (type.kind != bound.kind) mismatch();
+  // A value stands for the optional that holds it.
+  const bool held = type.kind == TypeKind::Optional && bound.kind == type.element->kind;
+  if (type.kind != bound.kind && !held) mismatch();
   if (!type.is_tensor()) return;
   if (type.dtype != DType::Undefined && type.dtype != bound.dtype) mismatch();
   if (!type.shape) return;

@@ -5,6 +5,8 @@
 #include "compiler/pipeline.h"
 #include "graph/evaluate.h"
 #include "graph/fail.h"
+#include "tests/onnx/device_executor.h"
+#include "tests/onnx/engine_executor.h"
 
 namespace naru {
 namespace {
@@ -66,8 +68,14 @@ std::unique_ptr<CaseExecutor> make_executor(std::string_view name) {
   if (name == "optimised") return std::make_unique<Optimised>();
   if (name == "folded") return std::make_unique<Folded>();
   if (name == "decomposed") return std::make_unique<Decomposed>();
+  if (constexpr std::string_view kDevice = "device:"; name.starts_with(kDevice)) {
+    return make_device_executor(std::string(name.substr(kDevice.size())));
+  }
+  if (constexpr std::string_view kEngine = "engine:"; name.starts_with(kEngine)) {
+    return make_engine_executor(std::string(name.substr(kEngine.size())));
+  }
   fail(ErrorCode::InvalidArgument,
-       "executor: got '{}', expected interpreter, optimised, folded or decomposed", name);
+       "executor: got '{}', expected interpreter, optimised, folded, decomposed, device:<id> or engine:<id>", name);
 }
 
 }  // namespace naru
