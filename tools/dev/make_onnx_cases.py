@@ -18,6 +18,7 @@ import fcntl
 import hashlib
 import importlib.metadata
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -117,6 +118,11 @@ def write_node_suite(out: pathlib.Path) -> list[dict]:
     return entries
 
 
+def link(path: pathlib.Path, target: pathlib.Path) -> None:
+    """Links by a relative path, so that the cases and the package can move to another place together."""
+    path.symlink_to(os.path.relpath(target.resolve(), path.parent))
+
+
 def link_suite(out: pathlib.Path, data: pathlib.Path, suite: str) -> list[dict]:
     import onnx
 
@@ -125,7 +131,7 @@ def link_suite(out: pathlib.Path, data: pathlib.Path, suite: str) -> list[dict]:
     for folder in sorted((data / suite).iterdir()):
         if not (folder / "model.onnx").is_file():
             continue
-        (out / suite / folder.name).symlink_to(folder)
+        link(out / suite / folder.name, folder)
         tolerance = json.loads((folder / "data.json").read_text()) if (folder / "data.json").is_file() else {}
         model = onnx.load(folder / "model.onnx")
         # The data sets hold as many inputs as files; initializers that are inputs, too, come last.
@@ -158,7 +164,7 @@ def write_light_suite(out: pathlib.Path, data: pathlib.Path) -> list[dict]:
         folder = out / "light" / f"test_{record['model_name']}"
         data_set = folder / "test_data_set_0"
         data_set.mkdir(parents=True)
-        (folder / "model.onnx").symlink_to(model_file)
+        link(folder / "model.onnx", model_file)
         model = onnx.load(model_file)
         initializers = {tensor.name for tensor in model.graph.initializer}
         inputs = [value for value in model.graph.input if value.name not in initializers]
@@ -170,7 +176,7 @@ def write_light_suite(out: pathlib.Path, data: pathlib.Path) -> list[dict]:
         write_data_set(data_set, "input", values, inputs)
         for index in range(len(model.graph.output)):
             expected = model_file.with_name(f"{model_file.stem}_output_{index}.pb")
-            (data_set / f"output_{index}.pb").symlink_to(expected)
+            link(data_set / f"output_{index}.pb", expected)
         entries.append(describe("light", folder.name, model, inputs, 1, record["rtol"], record["atol"]))
     return entries
 
@@ -205,7 +211,7 @@ def stamp_of() -> str:
 def make(out: pathlib.Path) -> int:
     import onnx.backend.test
 
-    data = pathlib.Path(onnx.backend.test.__file__).parent / "data"
+    data = pathlib.Path(onnx.backend.test.__file__).resolve().parent / "data"
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     entries = write_node_suite(out)
