@@ -55,7 +55,7 @@ Graph sample_graph() {
   for (const DTypeInfo& info : all_dtypes()) {
     const std::string name(info.name);
     if (info.kind == DTypeKind::Block) {
-      g.add_constant("w/" + name, sample_tensor(info.dtype, {2, 32}));
+      g.add_constant("w/" + name, sample_tensor(info.dtype, {2, info.block_elements}));
       continue;
     }
     g.add_constant("w/" + name, sample_tensor(info.dtype, {5}));

@@ -16,7 +16,10 @@ enum class DType : std::uint8_t {
   U64 = 32, U32 = 33, U16 = 34, U8 = 35, U4 = 36, U2 = 37,
   Bool = 48, String = 49, Complex64 = 50, Complex128 = 51,
   // Block formats: constants only, laid out as in GGUF; 64 and above.
-  Q4_0 = 64, Q4_1 = 65, Q5_0 = 66, Q5_1 = 67, Q8_0 = 68,
+  Q4_0 = 64, Q4_1 = 65, Q5_0 = 66, Q5_1 = 67, Q8_0 = 68, Q8_1 = 69,
+  Q2_K = 70, Q3_K = 71, Q4_K = 72, Q5_K = 73, Q6_K = 74, Q8_K = 75,
+  IQ1_S = 76, IQ1_M = 77, IQ2_XXS = 78, IQ2_XS = 79, IQ2_S = 80, IQ3_XXS = 81, IQ3_S = 82,
+  IQ4_NL = 83, IQ4_XS = 84, TQ1_0 = 85, TQ2_0 = 86, MXFP4 = 87, NVFP4 = 88,
 };
 
 /// How the values of a type are read.

@@ -1,0 +1,104 @@
+// Super-blocks of 256 elements whose sub-blocks have small integer scales: Q2_K to Q6_K, Q8_K.
+#include "graph/block/codec.h"
+
+namespace naru::block {
+namespace {
+
+constexpr int kElements = 256;
+
+/// Field `i` of two bits where 32 consecutive bytes hold elements j, j + 32, j + 64 and j + 96.
+int two_bits(const std::uint8_t* packed, int i) {
+  return packed[i / 128 * 32 + i % 32] >> (i % 128 / 32 * 2) & 3;
+}
+
+/// As above with four bits: 32 bytes hold elements j and j + 32.
+int four_bits(const std::uint8_t* packed, int i) {
+  return packed[i / 64 * 32 + i % 32] >> (i % 64 / 32 * 4) & 15;
+}
+
+/// One bit each: byte j holds elements j, j + 32, and so on.
+int one_bit(const std::uint8_t* packed, int i) { return packed[i % 32] >> (i / 32) & 1; }
+
+/// Q2_K: 16 scales and minima of four bits, two bits an element, f16 scale and minimum.
+void decode_q2(const std::uint8_t* block, float* to) {
+  const float scale = read_f16(block + 80);
+  const float minimum = read_f16(block + 82);
+  for (int i = 0; i < kElements; ++i) {
+    const int packed = block[i / 16];
+    to[i] = scale * static_cast<float>(packed & 15) * static_cast<float>(two_bits(block + 16, i)) -
+            minimum * static_cast<float>(packed >> 4);
+  }
+}
+
+/// Scale `i` of Q3_K's twelve bytes: four low bits in bytes 0 to 7, two high bits in 8 to 11.
+int q3_scale(const std::uint8_t* packed, int i) {
+  const int low = packed[i % 8] >> (i / 8 * 4) & 15;
+  const int high = packed[8 + i % 4] >> (i / 4 * 2) & 3;
+  return (low | high << 4) - 32;
+}
+
+/// Q3_K: high bits, two low bits, 16 scales of six bits, f16 scale. A set high bit adds 4 to -4.
+void decode_q3(const std::uint8_t* block, float* to) {
+  const float scale = read_f16(block + 108);
+  for (int i = 0; i < kElements; ++i) {
+    const int level = two_bits(block + 32, i) - (one_bit(block, i) != 0 ? 0 : 4);
+    to[i] = scale * static_cast<float>(q3_scale(block + 96, i / 16)) * static_cast<float>(level);
+  }
+}
+
+/// Eight scales and minima of six bits in twelve bytes: the first four of each lie in the low bits
+/// of bytes 0 to 3 and 4 to 7, whose top bits belong to the last four.
+struct SixBitPair {
+  int scale, minimum;
+};
+
+SixBitPair six_bit_pair(const std::uint8_t* packed, int i) {
+  if (i < 4) return {packed[i] & 63, packed[i + 4] & 63};
+  return {(packed[i + 4] & 15) | packed[i - 4] >> 6 << 4, packed[i + 4] >> 4 | packed[i] >> 6 << 4};
+}
+
+/// Q4_K and Q5_K: f16 scale and minimum, the pairs above, fifth bits (Q5_K), four bits an element.
+template <bool has_fifth>
+void decode_q4_q5(const std::uint8_t* block, float* to) {
+  constexpr int kNibblesAt = has_fifth ? 48 : 16;
+  const float scale = read_f16(block);
+  const float minimum = read_f16(block + 2);
+  for (int i = 0; i < kElements; ++i) {
+    const SixBitPair pair = six_bit_pair(block + 4, i / 32);
+    const int fifth = has_fifth ? one_bit(block + 16, i) << 4 : 0;
+    const int level = four_bits(block + kNibblesAt, i) | fifth;
+    to[i] = scale * static_cast<float>(pair.scale) * static_cast<float>(level) -
+            minimum * static_cast<float>(pair.minimum);
+  }
+}
+
+/// Q6_K: four low bits (64 bytes hold elements j and j + 64), two high bits, 16 signed scales, f16.
+void decode_q6(const std::uint8_t* block, float* to) {
+  const float scale = read_f16(block + 208);
+  for (int i = 0; i < kElements; ++i) {
+    const int low = block[i / 128 * 64 + i % 64] >> (i % 128 / 64 * 4) & 15;
+    const int level = (low | two_bits(block + 128, i) << 4) - 32;
+    const auto sub = static_cast<std::int8_t>(block[192 + i / 16]);
+    to[i] = scale * static_cast<float>(sub) * static_cast<float>(level);
+  }
+}
+
+/// Q8_K: f32 scale, 256 signed bytes, sums of 16.
+void decode_q8(const std::uint8_t* block, float* to) {
+  float scale = 0;
+  std::memcpy(&scale, block, sizeof scale);
+  for (int i = 0; i < kElements; ++i) {
+    to[i] = scale * static_cast<float>(static_cast<std::int8_t>(block[4 + i]));
+  }
+}
+
+constexpr Codec kCodecs[] = {
+    {DType::Q2_K, decode_q2},           {DType::Q3_K, decode_q3}, {DType::Q4_K, decode_q4_q5<false>},
+    {DType::Q5_K, decode_q4_q5<true>},  {DType::Q6_K, decode_q6}, {DType::Q8_K, decode_q8},
+};
+
+}  // namespace
+
+std::span<const Codec> k_codecs() { return kCodecs; }
+
+}  // namespace naru::block
