@@ -44,6 +44,13 @@ struct Cost {
   double bytes = 0;  ///< bytes read and written at least once
 };
 
+/// States that output `output` is input `input` with parts of it rewritten. An executor that owns the
+/// input's memory lets the operator write there; the interpreter copies.
+struct InPlaceOutput {
+  std::size_t output = 0;
+  std::size_t input = 0;
+};
+
 /// One operator. Its meaning is the newest ONNX version's, named in `source`; older versions are
 /// upgraded at import. The domain is "" for ONNX, "ai.onnx.ml", "com.microsoft" or "naru".
 struct OpDef {
@@ -55,6 +62,7 @@ struct OpDef {
   std::vector<FormalParam> inputs;
   std::vector<FormalParam> outputs;
   std::vector<AttrSpec> attributes = {};
+  std::vector<InPlaceOutput> in_place = {};
 
   /// The only shape and type rule: reads inputs and attributes, sets every output's type.
   /// @throws Error InvalidModel when they break the operator's rules.
