@@ -5,7 +5,9 @@
 #include <utility>
 
 #include "graph/evaluate.h"
+#include "graph/onnx_dtype.h"
 #include "graph/ops/broadcast.h"
+#include "graph/ops/dequantize.h"
 #include "graph/ops/families.h"
 #include "graph/ops/post_ops.h"
 #include "graph/ops/type_set.h"
@@ -225,18 +227,29 @@ Type transposed(const InferContext& ctx, std::size_t i, const char* attribute) {
   return type;
 }
 
+/// True for matrices that are stored in fewer bits than they multiply in.
+bool is_storage_format(DType b, DType a) {
+  return is_block(b) || (a == DType::F32 && (b == DType::F16 || b == DType::BF16 || kFloat8s.contains(b)));
+}
+
+/// B multiplies as what it decodes to, the type of A.
+Type decoded(const InferContext& ctx, Type b) {
+  if (is_block(b.dtype)) require_whole_blocks(ctx, 1);
+  if (is_storage_format(b.dtype, ctx.dtype(0))) b.dtype = ctx.dtype(0);
+  return b;
+}
+
 void infer_matmul(InferContext& ctx) {
   const Node anchor = anchor_node(ctx.node, "MatMul", 2);
-  Type output =
-      infer_anchor(ctx, anchor, {transposed(ctx, 0, "transA"), transposed(ctx, 1, "transB")});
+  Type output = infer_anchor(ctx, anchor, {transposed(ctx, 0, "transA"),
+                                           decoded(ctx, transposed(ctx, 1, "transB"))});
   ctx.require(output.dtype == DType::Undefined || kFloats.contains(output.dtype),
               "output: got {}, expected {}", to_string(output.dtype), to_string(kFloats));
   check_fits(ctx, 2, output);
   set_chained_output(ctx, kAnchorInputs, std::move(output));
 }
 
-ValueId transpose_last(DecomposeContext& ctx, ValueId matrix) {
-  const auto rank = static_cast<std::int64_t>(ctx.type(matrix).shape->size());
+ValueId transpose_last(DecomposeContext& ctx, ValueId matrix, std::int64_t rank) {
   std::vector<std::int64_t> perm;
   for (std::int64_t axis = 0; axis < rank; ++axis) perm.push_back(axis);
   std::swap(perm[static_cast<std::size_t>(rank - 2)], perm[static_cast<std::size_t>(rank - 1)]);
@@ -246,11 +259,16 @@ ValueId transpose_last(DecomposeContext& ctx, ValueId matrix) {
 bool decompose_matmul(DecomposeContext& ctx) {
   const DType dtype = ctx.output_type(0).dtype;
   ValueId matrices[2] = {ctx.input(0), ctx.input(1)};
+  const DType a = ctx.type(matrices[0]).dtype, b = ctx.type(matrices[1]).dtype;
+  if (is_storage_format(b, a)) {
+    const char* op = is_block(b) ? "naru.Dequantize" : "Cast";
+    matrices[1] = ctx.add(op, {matrices[1]}, {{"to", onnx_code(a)}});
+  }
   for (std::size_t i = 0; i < 2; ++i) {
     if (ctx.node.attr_int(i == 0 ? "transA" : "transB") == 0) continue;
-    const Type& type = ctx.type(matrices[i]);
-    if (!type.shape || type.shape->size() < 2 || is_block(type.dtype)) return false;
-    matrices[i] = transpose_last(ctx, matrices[i]);
+    const Type& type = ctx.type(ctx.input(i));
+    if (!type.shape || type.shape->size() < 2) return false;
+    matrices[i] = transpose_last(ctx, matrices[i], static_cast<std::int64_t>(type.shape->size()));
   }
   ValueId running = ctx.add("MatMul", {matrices[0], matrices[1]});
   const float alpha = ctx.node.attr_float("alpha");
@@ -317,7 +335,8 @@ OpDef fused_matmul() {
       .source = "naru",
       .inputs =
           with_operands({{"A", "[..., M, K], or [..., K, M] with transA; float"},
-                         {"B", "[..., K, N], or [..., N, K] with transB; as A, or a block format"},
+                         {"B", "[..., K, N], or [..., N, K] with transB; as A, or a storage format: a block "
+                 "format or, for f32 A, f16, bf16 or an 8-bit float"},
                          {"C", "broadcasts to the output", Arity::Optional}}),
       .outputs = {{"Y", "[..., M, N]"}},
       .attributes = post_attributes({

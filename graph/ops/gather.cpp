@@ -1,6 +1,7 @@
 // Gather, GatherElements, GatherND: elements picked by index.
 #include <algorithm>
 
+#include "graph/ops/dequantize.h"
 #include "graph/ops/families.h"
 #include "graph/ops/movement.h"
 #include "graph/ops/type_set.h"
@@ -43,6 +44,11 @@ void infer_gather(InferContext& ctx) {
   ctx.set_output(0, ctx.dtype(0));
   if (data == nullptr || indices == nullptr) return;
   const auto axis = ctx.normalize_axis(ctx.node.attr_int("axis"), static_cast<std::int64_t>(data->size()));
+  if (is_block(ctx.dtype(0))) {
+    require_whole_blocks(ctx, 0);
+    ctx.require(axis + 1 < static_cast<std::int64_t>(data->size()),
+                "axis: got the last one, expected an earlier one for {} data", to_string(ctx.dtype(0)));
+  }
   SymShape result(data->begin(), data->begin() + axis);
   result.insert(result.end(), indices->begin(), indices->end());
   result.insert(result.end(), data->begin() + axis + 1, data->end());
@@ -168,7 +174,8 @@ void define_gather(std::vector<OpDef>& ops) {
       .since_version = 13,
       .doc = "Picks slices along one axis by index.",
       .source = "ONNX Gather-13",
-      .inputs = {{"data", "rank >= 1"}, {"indices", "i32|i64 in [-size, size)"}},
+      .inputs = {{"data", "rank >= 1; of a block format along an axis other than the last"},
+                 {"indices", "i32|i64 in [-size, size)"}},
       .outputs = {{"output", "data with indices' shape in place of the axis"}},
       .attributes = {{"axis", AttrKind::Int, "in [-rank, rank)", 0}},
       .infer = infer_gather,
