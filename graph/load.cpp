@@ -5,10 +5,14 @@
 #include <string>
 
 #include "graph/fail.h"
+#include "graph/import/gguf.h"
+#include "graph/import/llm/gguf_model.h"
 #include "graph/import/onnx.h"
+#include "graph/infer.h"
 #include "graph/model_file.h"
 #include "graph/serialize.h"
 #include "graph/text.h"
+#include "graph/verify.h"
 
 namespace naru {
 namespace {
@@ -75,26 +79,31 @@ bool looks_like_safetensors(Bytes bytes) { return bytes.size() > 9 && as_text(by
   const std::string_view text = as_text(bytes);
   for (const Stranger& stranger : kStrangers) {
     if (text.starts_with(stranger.start)) {
-      fail(ErrorCode::InvalidModel, "file {}: got {}, expected an ONNX, naru or naru text model",
+      fail(ErrorCode::InvalidModel, "file {}: got {}, expected an ONNX, GGUF, naru or naru text model",
            label, stranger.name);
     }
   }
   fail(ErrorCode::InvalidModel,
-       "file {}: got an unknown format that starts with {}, expected an ONNX, naru or naru text "
-       "model",
+       "file {}: got an unknown format that starts with {}, expected an ONNX, GGUF, naru or naru "
+       "text model",
        label, quote_name(text.substr(0, 8)));
 }
 
+Graph load_gguf_model(const std::filesystem::path& path, const ModelLoadOptions& options) {
+  Graph graph = llm::build_gguf_model(load_gguf(path), {options.kv_type, options.page_tokens}, options.context);
+  verify(graph);
+  infer_types(graph);
+  return graph;
+}
+
 Graph load_as(ModelFormat format, const std::filesystem::path& path,
-              const std::shared_ptr<const MappedFile>& file) {
+              const std::shared_ptr<const MappedFile>& file, const ModelLoadOptions& options) {
   const Bytes bytes = file->bytes();
   switch (format) {
     case ModelFormat::Naru: return load_naru(bytes, file);
     case ModelFormat::Text: return parse_text(as_text(bytes), {.infer = true});
     case ModelFormat::Onnx: return load_onnx(path);
-    case ModelFormat::Gguf:
-      fail(ErrorCode::Unsupported,
-           "GGUF models hold weights without a graph, expected an ONNX, naru or naru text model");
+    case ModelFormat::Gguf: return load_gguf_model(path, options);
     case ModelFormat::Unknown: break;
   }
   if (looks_like_safetensors(bytes)) {
@@ -118,13 +127,13 @@ ModelFormat recognise_format(Bytes bytes, std::string_view extension) noexcept {
   return ModelFormat::Unknown;
 }
 
-Graph load_model(const std::filesystem::path& path) {
+Graph load_model(const std::filesystem::path& path, const ModelLoadOptions& options) {
   const std::shared_ptr<const MappedFile> file = open_model_file(path).file;
   if (file->bytes().empty())
     fail(ErrorCode::InvalidModel, "file {}: is empty, expected a model", quote_name(path.native()));
   const ModelFormat format = recognise_format(file->bytes(), path.extension().native());
   return with_context([&] { return "loading " + quote_name(path.native()); },
-                      [&] { return load_as(format, path, file); });
+                      [&] { return load_as(format, path, file, options); });
 }
 
 }  // namespace naru

@@ -15,9 +15,16 @@ enum class ModelFormat : std::uint8_t { Unknown, Naru, Text, Onnx, Gguf };
 ModelFormat recognise_format(std::span<const std::byte> bytes,
                              std::string_view extension = {}) noexcept;
 
-/// Loads a verified graph with inferred types from a container, ONNX or text file.
+/// How language models become step graphs (graph/import/llm/step_graph.h); other models ignore it.
+struct ModelLoadOptions {
+  DType kv_type = DType::F16;     ///< of the caches: f32, f16, bf16, q8_0 or q4_0
+  std::int64_t page_tokens = 32;  ///< positions of one page of the caches
+  std::int64_t context = 0;       ///< positions that will be used; 0: as many as the model has
+};
+
+/// Loads a verified graph with inferred types from a container, an ONNX, text or GGUF file.
 /// @throws Error Io for what is no readable regular file, InvalidModel for a bad or unknown format,
-/// Unsupported for formats and operators that naru does not have.
-Graph load_model(const std::filesystem::path& path);
+/// Unsupported for formats, operators and architectures that naru does not have.
+Graph load_model(const std::filesystem::path& path, const ModelLoadOptions& options = {});
 
 }  // namespace naru

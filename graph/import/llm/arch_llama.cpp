@@ -1,0 +1,18 @@
+// Llama 2 and 3, and what is built alike: Mistral, SmolLM2, Kanana, Mi:dm, Solar, HyperCLOVA X SEED.
+#include "graph/import/llm/architecture.h"
+
+namespace naru::llm {
+namespace {
+
+/// Mistral's first version saw a window in every layer.
+void configure(const Parameters& parameters, Config& config) {
+  for (Layer& layer : config.layers) layer.window = parameters.integer("window", 0, INT64_C(1) << 40, 0);
+}
+
+}  // namespace
+
+Architecture architecture_llama() {
+  return {.name = "llama", .json_names = {"llama", "mistral"}, .interleaved_gguf = true, .configure = configure};
+}
+
+}  // namespace naru::llm
