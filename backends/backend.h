@@ -33,6 +33,9 @@ struct DeviceInfo {
 struct DeviceOptions {
   int threads = 0;  ///< cores of one stream; 0: all
   int streams = 1;  ///< independent executions side by side
+  /// Multiply block-quantised weights with unchanged f32 activations; by default a device may round
+  /// activations to 8 bits with a scale per 32 values, which is faster.
+  bool exact = false;
 };
 
 /// How a device would run a node.

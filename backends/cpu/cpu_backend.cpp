@@ -66,6 +66,7 @@ class CpuDevice final : public Device {
       : info_(std::move(info)),
         streams_(std::max(options.streams, 1)),
         threads_(options.threads > 0 ? options.threads : std::max(usable_cores() / streams_, 1)),
+        exact_(options.exact),
         arenas_(static_cast<std::size_t>(streams_)),
         queue_(streams_, [threads = threads_](int) { omp_set_num_threads(threads); }) {}
 
@@ -88,7 +89,7 @@ class CpuDevice final : public Device {
     // Primitives split their work for the team that will run them.
     const TeamSize team(threads_);
     Widened widened = widen(std::move(fragment), widened_);
-    Plan plan = Lowering(*widened.graph, packed_).run();
+    Plan plan = Lowering(*widened.graph, packed_, {.exact = exact_}).run();
     return std::make_shared<CpuExecutable>(std::move(widened), std::move(plan), streams_);
   }
 
@@ -106,6 +107,7 @@ class CpuDevice final : public Device {
   DeviceInfo info_;
   int streams_;
   int threads_;
+  bool exact_;
   PackedCache packed_;
   WidenedConstants widened_;
   std::vector<WorkerArena> arenas_;

@@ -12,6 +12,7 @@ const std::vector<KernelEntry>& table() {
     std::vector<KernelEntry> entries;
     add_view_kernels(entries);
     add_convolution_kernels(entries);
+    add_linear_kernels(entries);
     add_matmul_kernels(entries);
     add_pool_kernels(entries);
     add_elementwise_kernels(entries);

@@ -20,9 +20,10 @@ Place place_of(const Plan& plan, BufferId buffer) {
   }
 }
 
-Lowering::Lowering(const Graph& graph, PackedCache& cache)
+Lowering::Lowering(const Graph& graph, PackedCache& cache, const LoweringOptions& options)
     : graph_(graph),
       cache_(cache),
+      options_(options),
       uses_(graph),
       reps_(graph.values.size()),
       fragment_output_(graph.values.size(), -1),
@@ -150,16 +151,7 @@ Rep Lowering::convert_value(ValueId id, const Layout& layout) {
   const Value& value = graph_.value(id);
   if (value.is_constant()) {
     const Rep& source = reps(id).front();
-    auto bytes = cache_.get(value.constant, {desc_of(source.layout), desc_of(layout)});
-    PlanBuffer buffer;
-    buffer.kind = PlanBuffer::Kind::Constant;
-    buffer.size_bytes = bytes->size_bytes();
-    buffer.data = bytes->data();
-    buffer.owner = std::move(bytes);
-    buffer.packed = true;
-    plan_.buffers.push_back(std::move(buffer));
-    residents_.emplace_back();
-    add_rep(id, {static_cast<BufferId>(plan_.buffers.size() - 1), 0, layout});
+    add_rep(id, add_packed(cache_.get(value.constant, Packing{desc_of(source.layout), desc_of(layout)}), layout));
     return reps(id).back();
   }
   const Rep target = allocate(id, layout);
@@ -222,7 +214,18 @@ Rep Lowering::packed(std::size_t i, const Packing& packing) {
   const Tensor* tensor = constant(i);
   NARU_CHECK(tensor != nullptr, "only a constant can be packed");
   if (packing.from == packing.to && packing.scale == 1) return input(i);
-  auto bytes = cache_.get(*tensor, packing);
+  return add_packed(cache_.get(*tensor, packing), Layout::plain(tensor->dtype(), tensor->shape()));
+}
+
+Rep Lowering::packed_tiles(std::size_t i, const TileFormat& format) {
+  const Tensor* tensor = constant(i);
+  NARU_CHECK(tensor != nullptr, "only a constant can be packed");
+  auto bytes = cache_.get(*tensor, TilePacking{&format});
+  Layout layout = Layout::plain(DType::U8, bytes->shape());
+  return add_packed(std::move(bytes), std::move(layout));
+}
+
+Rep Lowering::add_packed(std::shared_ptr<const Tensor> bytes, Layout layout) {
   PlanBuffer buffer;
   buffer.kind = PlanBuffer::Kind::Constant;
   buffer.size_bytes = bytes->size_bytes();
@@ -231,8 +234,13 @@ Rep Lowering::packed(std::size_t i, const Packing& packing) {
   buffer.packed = true;
   plan_.buffers.push_back(std::move(buffer));
   residents_.emplace_back();
-  return {static_cast<BufferId>(plan_.buffers.size() - 1), 0,
-          Layout::plain(tensor->dtype(), tensor->shape())};
+  return {static_cast<BufferId>(plan_.buffers.size() - 1), 0, std::move(layout)};
+}
+
+Rep Lowering::derived(std::size_t i, int key, const std::function<Rep()>& make) {
+  const std::pair<ValueId, int> index{node_->inputs[i], key};
+  const auto found = derived_.find(index);
+  return found != derived_.end() ? found->second : derived_.emplace(index, make()).first->second;
 }
 
 Rep Lowering::arranged(std::size_t i, const dnnl::memory::desc& from, const dnnl::memory::desc& to) {

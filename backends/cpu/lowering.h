@@ -1,8 +1,11 @@
 // Lowering: turns a static fragment into a Plan; kernels ask it for operands and emit steps.
 #pragma once
 
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "backends/cpu/node_view.h"
@@ -26,14 +29,21 @@ struct Argument {
   bool written = false;
 };
 
+/// What the device's options say about kernels.
+struct LoweringOptions {
+  bool exact = false;  ///< see DeviceOptions
+};
+
 /// The state of lowering one fragment, seen from the node that is being lowered. A value may lie in
 /// several layouts at once; whoever needs another one gets a copy, which later kernels share.
 class Lowering {
  public:
-  Lowering(const Graph& graph, PackedCache& cache);
+  Lowering(const Graph& graph, PackedCache& cache, const LoweringOptions& options);
 
   /// Lowers every node. Called once.
   Plan run();
+
+  const LoweringOptions& options() const { return options_; }
 
   // The current node.
   NodeView view() const { return {graph_, *node_}; }
@@ -63,6 +73,10 @@ class Lowering {
   }
   /// A constant input packed as `to`; `from` describes how the tensor is read.
   Rep packed(std::size_t i, const Packing& packing);
+  /// A constant matrix packed for the linear kernels.
+  Rep packed_tiles(std::size_t i, const TileFormat& format);
+  /// What `make` derives from input `i`, made once for all nodes that ask with this key.
+  Rep derived(std::size_t i, int key, const std::function<Rep()>& make);
   /// Input `i`, whose row-major bytes are read as `from`, in the order of `to`: packed once when it
   /// is a constant, else by a step.
   Rep arranged(std::size_t i, const dnnl::memory::desc& from, const dnnl::memory::desc& to);
@@ -106,9 +120,11 @@ class Lowering {
   std::vector<Rep>& reps(ValueId id) { return reps_[static_cast<std::size_t>(id)]; }
   const std::vector<Rep>& reps(ValueId id) const { return reps_[static_cast<std::size_t>(id)]; }
   Rep convert_value(ValueId id, const Layout& layout);
+  Rep add_packed(std::shared_ptr<const Tensor> bytes, Layout layout);
 
   const Graph& graph_;
   PackedCache& cache_;
+  LoweringOptions options_;
   UseIndex uses_;
   Plan plan_;
   const Node* node_ = nullptr;
@@ -117,6 +133,7 @@ class Lowering {
   std::vector<std::vector<ValueId>> residents_;       // by buffer: values that lie in it
   std::vector<std::int32_t> fragment_output_;         // by value: its first fragment output, or -1
   std::vector<BufferId> output_buffers_;              // by fragment output, -1 until needed
+  std::map<std::pair<ValueId, int>, Rep> derived_;
 };
 
 }  // namespace naru::cpu

@@ -1,4 +1,4 @@
-// PackedCache: look-up and packing by oneDNN reorders.
+// PackedCache: look-up, packing by oneDNN reorders and into tiles.
 #include "backends/cpu/packed_cache.h"
 
 #include <algorithm>
@@ -29,23 +29,27 @@ std::shared_ptr<const Tensor> pack(const Tensor& constant, const Packing& packin
   });
 }
 
+std::shared_ptr<const Tensor> pack(const Tensor& constant, const TilePacking& packing) {
+  const Shape& shape = constant.shape();
+  auto packed = std::make_shared<Tensor>(DType::U8, Shape{packed_tile_bytes(*packing.format, shape[0], shape[1])});
+  pack_tiles(*packing.format, constant, packed->mutable_data());
+  return packed;
+}
+
 }  // namespace
 
-std::shared_ptr<const Tensor> PackedCache::get(const Tensor& constant, const Packing& packing) {
+std::shared_ptr<const Tensor> PackedCache::get(const Tensor& constant, const Recipe& recipe) {
   const std::lock_guard lock(mutex_);
   std::vector<Entry>& entries = entries_[constant.data()];
   std::erase_if(entries, [](const Entry& entry) {
     return entry.packed.expired() || entry.owner.expired();
   });
   for (const Entry& entry : entries) {
-    if (entry.packing.from != packing.from || entry.packing.to != packing.to ||
-        entry.packing.scale != packing.scale) {
-      continue;
-    }
+    if (entry.recipe != recipe) continue;
     if (auto packed = entry.packed.lock()) return packed;
   }
-  auto packed = pack(constant, packing);
-  if (constant.owner() != nullptr) entries.push_back({packing, constant.owner(), packed});
+  auto packed = std::visit([&](const auto& how) { return pack(constant, how); }, recipe);
+  if (constant.owner() != nullptr) entries.push_back({recipe, constant.owner(), packed});
   return packed;
 }
 

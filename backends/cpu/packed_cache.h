@@ -5,8 +5,10 @@
 #include <memory>
 #include <mutex>
 #include <unordered_map>
+#include <variant>
 #include <vector>
 
+#include "backends/cpu/linear/tiles.h"
 #include "backends/cpu/onednn.h"
 #include "naru/tensor.h"
 
@@ -17,17 +19,26 @@ struct Packing {
   dnnl::memory::desc from;
   dnnl::memory::desc to;
   float scale = 1;  ///< the packed values are multiplied by it
+  bool operator==(const Packing&) const = default;
 };
+
+/// A weight packed for the linear kernels.
+struct TilePacking {
+  const TileFormat* format = nullptr;
+  bool operator==(const TilePacking&) const = default;
+};
+
+using Recipe = std::variant<Packing, TilePacking>;
 
 /// Thread-safe. An entry lives as long as some executable holds it.
 class PackedCache {
  public:
   /// The packed bytes, made on the first call.
-  std::shared_ptr<const Tensor> get(const Tensor& constant, const Packing& packing);
+  std::shared_ptr<const Tensor> get(const Tensor& constant, const Recipe& recipe);
 
  private:
   struct Entry {
-    Packing packing;
+    Recipe recipe;
     /// The constant's storage: while it lives, its address names it.
     std::weak_ptr<const void> owner;
     std::weak_ptr<const Tensor> packed;

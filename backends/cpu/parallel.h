@@ -4,15 +4,18 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 
 namespace naru::cpu {
+
+/// Entering and leaving a team takes some microseconds.
+inline constexpr double kWorthNs = 10000;
 
 /// Calls `body(begin, end)` for parts of [0, total). `cost` is the work of one item in about
 /// nanoseconds; loops of under some microseconds stay on this thread. `body` must not throw.
 template <typename Body>
 void parallel_ranges(std::int64_t total, double cost, const Body& body) {
-  constexpr double kWorthNs = 10000;  // entering and leaving a team takes some microseconds
   const int threads = omp_get_max_threads();
   if (total <= 0) return;
   if (threads == 1 || total == 1 || static_cast<double>(total) * cost < kWorthNs) {
@@ -26,6 +29,26 @@ void parallel_ranges(std::int64_t total, double cost, const Body& body) {
     const std::int64_t begin = total * self / team;
     const std::int64_t end = total * (self + 1) / team;
     if (begin < end) body(begin, end);
+  }
+}
+
+/// As parallel_ranges(), in parts of `grain` items that threads take as they become free.
+template <typename Body>
+void parallel_claims(std::int64_t total, std::int64_t grain, double cost, const Body& body) {
+  const int threads = omp_get_max_threads();
+  if (total <= 0) return;
+  if (threads == 1 || total <= 1 || static_cast<double>(total) * cost < kWorthNs) {
+    body(std::int64_t{0}, total);
+    return;
+  }
+  // Every thread gets some parts even of a small total.
+  grain = std::clamp<std::int64_t>(total / (4 * threads), 1, grain);
+  std::atomic<std::int64_t> next{0};
+#pragma omp parallel num_threads(threads)
+  for (;;) {
+    const std::int64_t begin = next.fetch_add(grain, std::memory_order_relaxed);
+    if (begin >= total) break;
+    body(begin, std::min(begin + grain, total));
   }
 }
 

@@ -1,0 +1,69 @@
+// LinearKernel: y = x w' for packed weights, over threads, with a chain of element-wise steps behind.
+#pragma once
+
+#include <vector>
+
+#include "backends/cpu/elementwise.h"
+#include "backends/cpu/linear/tiles.h"
+
+namespace naru::cpu {
+
+/// Element-wise steps on rows of a result [rows, columns], in place.
+class RowChain {
+ public:
+  /// How an operand broadcasts to the result: elements from row to row and from column to column.
+  struct Access {
+    std::int64_t row_stride = 0;
+    std::int64_t column_stride = 0;  ///< 1, or 0 for one value per row
+  };
+  RowChain() = default;
+  /// `step.operand` of a binary step indexes `operands`.
+  RowChain(std::vector<EwStep> steps, std::vector<Access> operands);
+
+  bool empty() const { return steps_.empty(); }
+  /// Elements [first, first + count) of row `row`, which stand at `y`.
+  void apply(float* y, std::int64_t row, std::int64_t first, std::int64_t count,
+             const std::byte* const* operands) const;
+
+ private:
+  std::vector<EwStep> steps_;
+  std::vector<EwLoop> loops_;
+  std::vector<Access> operands_;
+};
+
+class LinearKernel {
+ public:
+  /// `exact`: f32 arithmetic on the values of the weights; else, and for block formats only,
+  /// integers on quantised activations.
+  LinearKernel(const TileFormat& format, bool exact, std::int64_t rows, std::int64_t depth,
+               std::int64_t columns, const TileLoops& loops = tile_loops());
+
+  TileKind kind() const { return kind_; }
+  /// Bytes that quantise() fills.
+  std::int64_t activation_bytes() const;
+  /// Arranges x, [rows, depth], for multiply(); unless exact, rounded to 8 bits.
+  void quantise(const float* x, std::byte* activations) const;
+  /// `activations`: what quantise() made. y: [rows, columns].
+  void multiply(const std::byte* packed, const std::byte* activations, float* y, const RowChain& chain,
+                const std::byte* const* operands) const;
+
+ private:
+  Activations view(const std::byte* activations, std::int64_t panel) const;
+  void quantise_row(const float* x, std::int64_t row, std::byte* activations) const;
+  void multiply_group(const std::byte* packed, const std::byte* activations, std::int64_t row, std::int64_t count,
+                      float* y, std::int64_t columns) const;
+
+  const TileLoops* loops_;
+  TileKind kind_;
+  DecodeLoop decode_;
+  std::int64_t unit_bytes_;    // of a packed unit of unit_blocks_ blocks
+  std::int64_t unit_blocks_;
+  std::int64_t group_bytes_;
+  std::int64_t rows_;
+  std::int64_t depth_;
+  std::int64_t columns_;
+  std::int64_t blocks_;        // per row, padded to whole units
+  std::int64_t panel_bytes_;   // of a panel of activations
+};
+
+}  // namespace naru::cpu
