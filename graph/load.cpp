@@ -7,6 +7,7 @@
 #include "graph/fail.h"
 #include "graph/import/gguf.h"
 #include "graph/import/llm/gguf_model.h"
+#include "graph/import/llm/hf_model.h"
 #include "graph/import/onnx.h"
 #include "graph/infer.h"
 #include "graph/model_file.h"
@@ -89,8 +90,10 @@ bool looks_like_safetensors(Bytes bytes) { return bytes.size() > 9 && as_text(by
        label, quote_name(text.substr(0, 8)));
 }
 
-Graph load_gguf_model(const std::filesystem::path& path, const ModelLoadOptions& options) {
-  Graph graph = llm::build_gguf_model(load_gguf(path), {options.kv_type, options.page_tokens}, options.context);
+Graph load_language_model(const std::filesystem::path& path, const ModelLoadOptions& options) {
+  const llm::CacheOptions cache{options.kv_type, options.page_tokens};
+  Graph graph = std::filesystem::is_directory(path) ? llm::build_hf_model(path, cache, options.context)
+                                                    : llm::build_gguf_model(load_gguf(path), cache, options.context);
   verify(graph);
   infer_types(graph);
   return graph;
@@ -103,13 +106,12 @@ Graph load_as(ModelFormat format, const std::filesystem::path& path,
     case ModelFormat::Naru: return load_naru(bytes, file);
     case ModelFormat::Text: return parse_text(as_text(bytes), {.infer = true});
     case ModelFormat::Onnx: return load_onnx(path);
-    case ModelFormat::Gguf: return load_gguf_model(path, options);
+    case ModelFormat::Gguf: return load_language_model(path, options);
     case ModelFormat::Unknown: break;
   }
   if (looks_like_safetensors(bytes)) {
     fail(ErrorCode::Unsupported,
-         "safetensors files hold weights without a graph, expected an ONNX, naru or naru text "
-         "model");
+         "safetensors files hold weights alone, expected the folder that holds them and config.json");
   }
   fail_unknown(quote_name(path.native()), bytes);
 }
@@ -128,6 +130,11 @@ ModelFormat recognise_format(Bytes bytes, std::string_view extension) noexcept {
 }
 
 Graph load_model(const std::filesystem::path& path, const ModelLoadOptions& options) {
+  std::error_code error;
+  if (std::filesystem::exists(path / "config.json", error)) {
+    return with_context([&] { return "loading " + quote_name(path.native()); },
+                        [&] { return load_language_model(path, options); });
+  }
   const std::shared_ptr<const MappedFile> file = open_model_file(path).file;
   if (file->bytes().empty())
     fail(ErrorCode::InvalidModel, "file {}: is empty, expected a model", quote_name(path.native()));

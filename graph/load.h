@@ -22,7 +22,8 @@ struct ModelLoadOptions {
   std::int64_t context = 0;       ///< positions that will be used; 0: as many as the model has
 };
 
-/// Loads a verified graph with inferred types from a container, an ONNX, text or GGUF file.
+/// Loads a verified graph with inferred types from a container, an ONNX, text or GGUF file,
+/// or a Hugging Face directory (config.json and safetensors).
 /// @throws Error Io for what is no readable regular file, InvalidModel for a bad or unknown format,
 /// Unsupported for formats, operators and architectures that naru does not have.
 Graph load_model(const std::filesystem::path& path, const ModelLoadOptions& options = {});

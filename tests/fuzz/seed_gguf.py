@@ -34,8 +34,30 @@ def gguf(entries, tensors, version=3):
     return head + b"\0" * (-len(head) % 32) + data
 
 
+def number(key, value):
+    return entry(key, U32, struct.pack("<I", value))
+
+
+def llama():
+    """A whole model: one layer, 8 wide, 5 tokens."""
+    def weight(name, *dims):
+        size = 4
+        for dim in dims:
+            size *= dim
+        return (name, dims, 0, bytes(size))
+
+    keys = {"block_count": 1, "embedding_length": 8, "attention.head_count": 2, "attention.head_count_kv": 1,
+            "feed_forward_length": 12, "context_length": 64}
+    layer = [("attn_norm", 8), ("attn_q", 8, 8), ("attn_k", 8, 4), ("attn_v", 8, 4), ("attn_output", 8, 8),
+             ("ffn_norm", 8), ("ffn_gate", 8, 12), ("ffn_up", 8, 12), ("ffn_down", 12, 8)]
+    tensors = [weight("token_embd.weight", 8, 5), weight("output_norm.weight", 8)]
+    tensors += [weight(f"blk.0.{name}.weight", *dims) for name, *dims in layer]
+    return gguf([ARCH] + [number(f"llama.{key}", value) for key, value in keys.items()], tensors)
+
+
 ARCH = entry("general.architecture", STRING, text("llama"))
 SEEDS = {
+    "llama": llama(),
     "plain": gguf([ARCH, entry("llama.block_count", U32, struct.pack("<I", 2)),
                    entry("llama.rope.freq_base", F32, struct.pack("<f", 1e4))],
                   [("token_embd.weight", [32, 3], 2, bytes(54)), ("output_norm.weight", [3], 0, bytes(12))]),

@@ -69,6 +69,8 @@ struct Config {
   std::vector<Rope> ropes;
   std::vector<Layer> layers;
   Experts experts;
+  std::optional<std::int64_t> bos;  ///< id of the token before the text
+  std::vector<std::int64_t> eos;    ///< ids that end an answer
 };
 
 /// Hyper-parameters by naru's own names, whatever the file calls them (see parameters.cpp).

@@ -54,6 +54,14 @@ std::string tokenizer_json(const GgufFile& file) {
   return dump(tokenizer);
 }
 
+void read_token_ids(const GgufFile& file, Config& config) {
+  const auto id = [&](const char* name) { return file.integer(std::string(kTokenizerPrefix) + name, -1); };
+  if (id("bos_token_id") >= 0) config.bos = id("bos_token_id");
+  for (const char* name : {"eos_token_id", "eot_token_id", "eom_token_id"}) {
+    if (id(name) >= 0) config.eos.push_back(id(name));
+  }
+}
+
 TensorMap tensors_of(const GgufFile& file) {
   TensorMap tensors;
   for (const GgufTensor& tensor : file.tensors) tensors.emplace(tensor.name, tensor.data);
@@ -67,6 +75,7 @@ Graph build_gguf_model(const GgufFile& file, const CacheOptions& cache, std::int
   Weights weights(tensors_of(file), weight_names(architecture, true));
   Config config = make_config(architecture, *gguf_parameters(file), weights, context);
   config.name = file.text("general.name", "");
+  read_token_ids(file, config);
   Graph graph = build_step_graph(config, weights, cache);
   weights.expect_all_taken();
   if (file.find("tokenizer.ggml.model") != nullptr) graph.metadata["naru.tokenizer"] = tokenizer_json(file);

@@ -190,7 +190,8 @@ std::string llm_metadata(const Config& config, const CacheOptions& cache) {
                         {"kv_heads", config.kv_heads},         {"head_size", config.head_size},
                         {"vocab", config.vocab},               {"context", config.context},
                         {"kv_type", to_string(cache.kv_type)}, {"page_tokens", cache.page_tokens},
-                        {"windows", windows}}
+                        {"windows", windows},                  {"eos_token_ids", config.eos},
+                        {"bos_token_id", config.bos ? nlohmann::json(*config.bos) : nlohmann::json()}}
       .dump();
 }
 

@@ -40,7 +40,8 @@ struct CacheOptions {
 Graph build_step_graph(const Config& config, Weights& weights, const CacheOptions& cache);
 
 /// {"architecture", "layers", "hidden", "heads", "kv_heads", "head_size", "vocab", "context",
-/// "kv_type", "page_tokens", "windows": one per layer, 0 for none}.
+/// "kv_type", "page_tokens", "windows": one per layer, 0 for none, "bos_token_id" or null,
+/// "eos_token_ids"}.
 std::string llm_metadata(const Config& config, const CacheOptions& cache);
 
 }  // namespace naru::llm

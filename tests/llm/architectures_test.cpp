@@ -1,0 +1,63 @@
+// Each architecture: tiny random models against the logits that transformers gave for them.
+#include <cmath>
+#include <filesystem>
+
+#include <gtest/gtest.h>
+
+#include "graph/import/safetensors.h"
+#include "graph/load.h"
+#include "tests/llm/step_runner.h"
+
+namespace naru {
+namespace {
+
+using testing::StepRunner;
+
+struct Case {
+  const char* folder;
+  std::int64_t context = 0;
+};
+
+class Architectures : public ::testing::TestWithParam<Case> {
+ protected:
+  const std::filesystem::path folder = std::filesystem::path(NARU_TEST_DATA) / GetParam().folder;
+
+  Graph load() const { return load_model(folder, {DType::F32, 16, GetParam().context}); }
+};
+
+void expect_near(const Tensor& got, const Tensor& want, std::int64_t first_row) {
+  const std::int64_t vocab = want.shape()[1];
+  ASSERT_EQ(got.shape()[1], vocab);
+  const std::span<const float> expected = want.as<float>().subspan(static_cast<std::size_t>(first_row * vocab));
+  for (std::size_t i = 0; i < got.as<float>().size(); ++i) {
+    ASSERT_NEAR(got.as<float>()[i], expected[i], 1e-4f)
+        << "position " << first_row + static_cast<std::int64_t>(i) / vocab << " token " << static_cast<std::int64_t>(i) % vocab;
+  }
+}
+
+TEST_P(Architectures, LogitsAreThoseOfThePeer) {
+  Tensor tokens, want;
+  for (const NamedTensor& tensor : load_safetensors(folder / "expected.safetensors")) {
+    (tensor.name == "tokens" ? tokens : want) = tensor.data;
+  }
+  const Graph graph = load();
+  StepRunner whole(graph, 64);
+  expect_near(whole.step(tokens.as<std::int32_t>()), want, 0);
+  // In steps of several sizes.
+  StepRunner parts(graph, 64);
+  std::size_t at = 0;
+  for (const std::size_t size : {30, 1, 1, 20, 12}) {
+    expect_near(parts.step(tokens.as<std::int32_t>().subspan(at, size)), want, static_cast<std::int64_t>(at));
+    at += size;
+  }
+}
+
+// phi3's goldens have positions below its original context alone: its short factors.
+INSTANTIATE_TEST_SUITE_P(All, Architectures,
+                         ::testing::Values(Case{"llama"}, Case{"llama_yarn"}, Case{"mistral"}, Case{"smollm3"},
+                                           Case{"granite"}, Case{"qwen2"}, Case{"qwen3"}, Case{"exaone4"},
+                                           Case{"gemma2"}, Case{"gemma3"}, Case{"phi3", 128}),
+                         [](const auto& test) { return std::string(test.param.folder); });
+
+}  // namespace
+}  // namespace naru
