@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "graph/block/block_format.h"
 #include "graph/evaluate.h"
 #include "graph/infer.h"
 #include "graph/scalar.h"
@@ -122,6 +123,7 @@ std::vector<Tensor> run_on(Device& device, const std::shared_ptr<const Executabl
 void expect_close(const Tensor& got, const Tensor& expected, Tolerance tolerance) {
   ASSERT_EQ(got.dtype(), expected.dtype());
   ASSERT_EQ(got.shape(), expected.shape());
+  if (is_block(got.dtype())) return expect_close(dequantize(got), dequantize(expected), tolerance);
   std::int64_t wrong = 0;
   for (std::int64_t i = 0; i < got.numel(); ++i) {
     const double a = load_f64(got.dtype(), got.data(), i);
