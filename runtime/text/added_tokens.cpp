@@ -41,6 +41,12 @@ std::size_t skip_space_back(std::string_view text, std::size_t at, std::size_t l
   return at;
 }
 
+/// `ranges` are in order.
+bool touches(std::span<const TextRange> ranges, const Span& span) {
+  const auto after = std::partition_point(ranges.begin(), ranges.end(), [&](const TextRange& range) { return range.end <= span.begin; });
+  return after != ranges.end() && after->begin < span.end;
+}
+
 }  // namespace
 
 AddedTokens::AddedTokens(std::vector<AddedToken> tokens) : tokens_(std::move(tokens)) {
@@ -61,7 +67,8 @@ std::int32_t AddedTokens::longest_at(std::string_view text, std::size_t at) cons
   return found;
 }
 
-std::vector<TextPart> AddedTokens::split(std::string_view text, ParseSpecial parse_special) const {
+std::vector<TextPart> AddedTokens::split(std::string_view text, ParseSpecial parse_special,
+                                         std::span<const TextRange> input) const {
   std::vector<TextPart> parts;
   std::size_t done = 0;  // all before is in parts
   for (std::size_t at = 0; !trie_.empty() && at < text.size();) {
@@ -73,7 +80,7 @@ std::vector<TextPart> AddedTokens::split(std::string_view text, ParseSpecial par
     const AddedToken& token = tokens_[static_cast<std::size_t>(index)];
     Span span{at, at + token.content.size()};
     at = span.end;
-    if (token.special && parse_special == ParseSpecial::No) continue;
+    if (token.special && (parse_special == ParseSpecial::No || touches(input, span))) continue;
     if (token.single_word && !stands_alone(text, span)) continue;
     if (token.strip_left) span.begin = skip_space_back(text, span.begin, done);
     if (token.strip_right) at = span.end = skip_space(text, span.end);

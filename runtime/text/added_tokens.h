@@ -1,6 +1,7 @@
 // Tokens that are matched in the text as they are written, before anything else is done to it.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,7 +34,9 @@ class AddedTokens {
   explicit AddedTokens(std::vector<AddedToken> tokens);
 
   bool empty() const { return tokens_.empty(); }
-  std::vector<TextPart> split(std::string_view text, ParseSpecial parse_special) const;
+  /// Control tokens count only with ParseSpecial::Yes, and not where they touch `input`.
+  std::vector<TextPart> split(std::string_view text, ParseSpecial parse_special,
+                              std::span<const TextRange> input = {}) const;
 
  private:
   /// The longest token that begins at `at`; its index or -1.

@@ -49,15 +49,19 @@ std::vector<TokenId> Tokenizer::encode(std::string_view text, EncodeOptions opti
     fail(ErrorCode::InvalidArgument, "text: got {} bytes, expected at most {}", text.size(), kMaxTextBytes);
   }
   std::string repaired;
-  if (!text::is_well_formed(text)) text = repaired = text::replace_ill_formed(text);
+  if (!text::is_well_formed(text)) {
+    if (!options.input.empty()) fail(ErrorCode::InvalidArgument, "text: got ill-formed UTF-8 with ranges of input");
+    text = repaired = text::replace_ill_formed(text);
+  }
   std::vector<TokenId> ids;
   if (options.add_special) ids = impl_->prefix;
-  for (const text::TextPart& part : impl_->added.split(text, options.parse_special)) {
+  for (const text::TextPart& part : impl_->added.split(text, options.parse_special, options.input)) {
     if (part.id >= 0) {
       ids.push_back(part.id);
     } else {
-      encode_text(*impl_, text.substr(part.span.begin, part.span.end - part.span.begin), part.span.begin == 0,
-                  options.parse_special, ids);
+      // Where normalising moves bytes, input and template cannot be told apart: all is text.
+      const ParseSpecial inside = options.input.empty() ? options.parse_special : ParseSpecial::No;
+      encode_text(*impl_, text.substr(part.span.begin, part.span.end - part.span.begin), part.span.begin == 0, inside, ids);
     }
   }
   if (options.add_special) ids.insert(ids.end(), impl_->suffix.begin(), impl_->suffix.end());

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
 
@@ -55,6 +56,16 @@ TEST(Tokenizer, ParsesControlTokensOnlyWhenAsked) {
   EXPECT_EQ(tokenizer.decode(tokenizer.encode("<|end|>")), "<|end|>");
   EXPECT_EQ(tokenizer.decode(std::vector<TokenId>{0}), "");
   EXPECT_EQ(tokenizer.decode(std::vector<TokenId>{0}, true), "<|end|>");
+}
+
+TEST(Tokenizer, KeepsControlTokensInsideInputAsText) {
+  const Tokenizer tokenizer = Tokenizer::from_json(byte_level().dump());
+  const std::string text = "<|user|>a<|end|>b<|end|>";
+  const TextRange input[] = {{8, 17}};
+  const std::vector<TokenId> ids = tokenizer.encode(text, {ParseSpecial::Yes, true, input});
+  EXPECT_EQ(ids.front(), 1);
+  EXPECT_EQ(std::count(ids.begin(), ids.end(), 0), 1);
+  EXPECT_EQ(tokenizer.decode(ids, true), text);
 }
 
 TEST(Tokenizer, HoldsBackPartsOfCharacters) {

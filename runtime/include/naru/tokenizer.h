@@ -17,9 +17,17 @@ using TokenId = std::int32_t;
 /// from users is encoded with No, or a user could forge turns; what a chat template wrote, with Yes.
 enum class ParseSpecial : std::uint8_t { No, Yes };
 
+/// A range of bytes.
+struct TextRange {
+  std::size_t begin = 0, end = 0;
+};
+
 struct EncodeOptions {
   ParseSpecial parse_special = ParseSpecial::No;
   bool add_special = true;  ///< add what the model expects around a text: BOS, EOS, [CLS] ...
+  /// Parts of the text that users wrote, in order: control tokens that touch one stay text even with
+  /// ParseSpecial::Yes. Prompt::input of a chat template fits.
+  std::span<const TextRange> input = {};
 };
 
 /// Immutable after it is made; many threads may use one. Copies share their tables.
@@ -35,7 +43,7 @@ class Tokenizer {
 
   /// Ids of a text. Ill-formed UTF-8 counts as U+FFFD, one for each maximal ill-formed part.
   /// Time grows as n log n with the length of the text.
-  /// @throws Error InvalidArgument for a text of 2 GiB or more.
+  /// @throws Error InvalidArgument for a text of 2 GiB or more, or an ill-formed one with `input`.
   std::vector<TokenId> encode(std::string_view text, EncodeOptions options = {}) const;
 
   /// The text of tokens, well-formed UTF-8; `with_special`: control tokens written out, else left
