@@ -21,8 +21,10 @@ COMPILER = INTERFACE + ("compiler/",)
 RUNTIME = COMPILER + ("runtime/",)
 ALLOWED = {
     "graph/": GRAPH,
-    # host_queue.h is what backends whose memory is host memory share.
-    "backends/*/": GRAPH + ("backends/backend.h", "backends/host_queue.h", "{own}"),
+    # host_queue.h is what backends whose memory is host memory share; compiler/kernel is the kernel
+    # compiler, which backends print and run, and which itself knows graph/ alone.
+    "backends/*/": GRAPH + ("backends/backend.h", "backends/host_queue.h", "compiler/kernel/", "{own}"),
+    "compiler/kernel/": GRAPH + ("compiler/kernel/",),
     "backends/": INTERFACE + ("backends/host_queue.h",),
     "compiler/": COMPILER,
     "runtime/": RUNTIME,
@@ -163,6 +165,8 @@ def layer_of(path: str) -> tuple[str, ...] | None:
     own, rule = sample_folder(path), "tools/samples/*/"
     if len(parts) > 2 and parts[0] == "backends" and parts[1] != "include":
         own, rule = f"backends/{parts[1]}/", "backends/*/"
+    if path.startswith("compiler/kernel/"):
+        return ALLOWED["compiler/kernel/"]
     if own is not None:
         return tuple(entry.replace("{own}", own) for entry in ALLOWED[rule])
     return ALLOWED.get(parts[0] + "/") if len(parts) > 1 else None

@@ -1,0 +1,239 @@
+// Convolutions: as blocked products over patches, directly per element, and transposed.
+#include <algorithm>
+
+#include "compiler/kernel/chain.h"
+#include "compiler/kernel/gemm.h"
+#include "compiler/kernel/windows.h"
+#include "graph/ops/conv.h"
+
+namespace naru::kernel {
+namespace {
+
+ConvSizes sizes_of(const Lowering& lowering) {
+  return conv_sizes(lowering.node(), lowering.shape(0), lowering.shape(1), lowering.output_shape(0));
+}
+
+/// Bias and post-ops of an output element.
+class Epilogue {
+ public:
+  Epilogue(Lowering& lowering, Call& call) : chain_(lowering, call, lowering.output_shape(0)) {
+    const Shape y = lowering.output_shape(0);
+    spatial_ = sizes(call, std::vector<std::int64_t>(y.begin() + 2, y.end()));
+    if (lowering.has_input(2)) bias_ = call.in(2);
+  }
+
+  Expr operator()(Call& call, Expr value, const Expr& image, const Expr& channel, const Expr& pixel) const {
+    if (bias_) value = call.let(value + cast(call.load(*bias_, channel), value.element()));
+    if (chain_.empty()) return value;
+    std::vector<Expr> at = {image, channel};
+    // A chain without operands needs no coordinates.
+    if (chain_.has_operands()) {
+      for (const Expr& d : unravel(call, pixel, spatial_)) at.push_back(d);
+    }
+    return chain_.apply(call, value, at);
+  }
+
+ private:
+  Chain chain_;
+  std::vector<Expr> spatial_;
+  std::optional<Buffer> bias_;
+};
+
+/// True when the patches of a convolution are the pixels themselves.
+bool is_pointwise(const PatchGrid& grid) {
+  const auto all = [](const std::vector<std::int64_t>& values, std::int64_t value) {
+    return std::all_of(values.begin(), values.end(), [&](std::int64_t v) { return v == value; });
+  };
+  return all(grid.kernel, 1) && all(grid.strides, 1) && all(grid.pads, 0) && grid.fine == grid.coarse;
+}
+
+/// Panels of patches: [image and group][panel][channel and tap][pixel of the panel].
+Rep pack_patches(Lowering& lowering, const ConvSizes& sizes_, const GemmTile& tile) {
+  const PatchGrid& grid = sizes_.grid;
+  const Rep input = lowering.input(0);
+  const std::int64_t planes = sizes_.batch * sizes_.groups;
+  const std::int64_t taps = grid.kernel_size();
+  const std::int64_t panels = panel_count(grid.coarse_size(), tile);
+  const std::int32_t width = tile.columns();
+  const Rep packed = lowering.scratch(DType::F32, Shape{planes, panels, sizes_.in_channels * taps, width});
+  Call call(lowering, "pack_patches");
+  const Buffer x = call.read(input);
+  const Buffer y = call.write(packed);
+  const WindowArgs window = window_args(call, grid);
+  const Expr fine = call.size(grid.fine_size());
+  const Expr pixels = call.size(grid.coarse_size());
+  const Expr tap_count = call.size(taps);
+  const std::vector<std::int64_t> extents = {planes, panels, sizes_.in_channels, width};
+  const std::vector<Expr> shape = {call.size(planes), call.size(panels), call.size(sizes_.in_channels), Expr(width)};
+  const auto at = call.points(shape, extents);
+  const Expr pixel = call.let(at[1] * width + at[3]);
+  const Expr to = call.let((((at[0] * shape[1] + at[1]) * shape[2] + at[2]) * tap_count) * width + at[3]);
+  const Expr from = call.let((at[0] * shape[2] + at[2]) * fine);
+  const std::vector<Expr> place = unravel(call, call.let(min(pixel, pixels - 1)), window.coarse);
+  // Taps in the padding read as zero; the last panel's spare columns repeat the last pixel.
+  each_tap_or_padding(call, window, place, [&](const Expr& element, const Expr& inside, const Expr& tap) {
+    const Expr value = cast(call.load(x, from + element), Element::F32);
+    call.store(y, to + tap * width, select(inside, value, literal(Element::F32, 0)));
+  });
+  call.launch(naru::to_string(input.shape) + " -> " + naru::to_string(packed.shape));
+  return packed;
+}
+
+void lower_blocked(Lowering& lowering) {
+  const ConvSizes sizes_ = sizes_of(lowering);
+  const PatchGrid& grid = sizes_.grid;
+  const std::int64_t pixels = grid.coarse_size();
+  const std::int64_t depth = sizes_.in_channels * grid.kernel_size();
+  Gemm gemm;
+  gemm.batch = {sizes_.batch, sizes_.groups};
+  gemm.rows = sizes_.out_channels;
+  gemm.columns = pixels;
+  gemm.depth = depth;
+  gemm.tile = gemm_tile(lowering.target(), gemm.rows);
+  gemm.a = lowering.input(1);
+  gemm.a_place = {{0, sizes_.out_channels * depth}, depth, 1};
+  const Rep x = lowering.input(0);
+  gemm.panels = is_pointwise(grid)
+                    ? pack_panels(lowering, x, sizes_.batch * sizes_.groups, depth * pixels, {{}, pixels, 1}, depth, pixels, gemm.tile)
+                    : pack_patches(lowering, sizes_, gemm.tile);
+  gemm.b_matrix = {sizes_.groups, 1};
+  gemm.y = lowering.output(0);
+  gemm.y_place = {{sizes_.groups * sizes_.out_channels * pixels, sizes_.out_channels * pixels}, pixels, 1};
+  std::optional<Epilogue> epilogue;
+  Expr group_size;
+  gemm.bind = [&](Call& call) {
+    epilogue.emplace(lowering, call);
+    group_size = call.size(sizes_.out_channels);
+  };
+  gemm.epilogue = [&](Call& call, Expr value, const std::vector<Expr>& batch, Expr row, Expr column) {
+    return (*epilogue)(call, std::move(value), batch[0], call.let(batch[1] * group_size + row), column);
+  };
+  emit_gemm(lowering, "conv", gemm, naru::to_string(x.shape) + " * " + naru::to_string(lowering.shape(1)));
+}
+
+/// One item per output element.
+struct DirectPoint {
+  Expr image, group, channel, pixel, index;
+  std::vector<Expr> at;
+};
+
+DirectPoint direct_point(Call& call, const ConvSizes& sizes_, const std::vector<std::int64_t>& spatial) {
+  std::vector<std::int64_t> extents = {sizes_.batch, sizes_.groups * sizes_.out_channels};
+  extents.insert(extents.end(), spatial.begin(), spatial.end());
+  const std::vector<Expr> shape = sizes(call, extents);
+  const std::vector<Expr> at = call.points(shape, extents);
+  DirectPoint point;
+  point.image = at[0];
+  point.channel = at[1];
+  point.group = call.let(at[1] / call.size(sizes_.out_channels));
+  point.at.assign(at.begin() + 2, at.end());
+  point.pixel = call.let(ravel(point.at, {shape.begin() + 2, shape.end()}));
+  point.index = call.let(ravel(at, shape));
+  return point;
+}
+
+void lower_direct(Lowering& lowering) {
+  const ConvSizes sizes_ = sizes_of(lowering);
+  Call call(lowering, "conv_direct");
+  const Buffer x = call.in(0);
+  const Buffer w = call.in(1);
+  const Buffer y = call.out(0);
+  const Epilogue epilogue(lowering, call);
+  const WindowArgs window = window_args(call, sizes_.grid);
+  const Expr fine = call.size(sizes_.grid.fine_size());
+  const Expr taps = call.size(sizes_.grid.kernel_size());
+  const Expr channels = call.size(sizes_.in_channels);
+  const Expr groups = call.size(sizes_.groups);
+  const DirectPoint point = direct_point(call, sizes_, sizes_.grid.coarse);
+  const Variable total = call.var(literal(computed(y.element), 0));
+  const Expr x_base = call.let((point.image * groups + point.group) * channels);
+  const Expr w_base = call.let(point.channel * channels);
+  call.loop(channels, [&](const Expr& c) {
+    const Expr x_plane = call.let((x_base + c) * fine);
+    const Expr w_plane = call.let((w_base + c) * taps);
+    each_tap(call, window, point.at, [&](const Expr& from, const Expr& tap) {
+      call.set(total, multiply_add(call.load(x, x_plane + from), call.load(w, w_plane + tap), total));
+    });
+  });
+  call.store(y, point.index, epilogue(call, total, point.image, point.channel, point.pixel));
+  call.launch(naru::to_string(lowering.shape(0)) + " * " + naru::to_string(lowering.shape(1)));
+}
+
+PatchGrid transposed_grid(const Lowering& lowering) {
+  const Node& node = lowering.node();
+  const Shape x = lowering.shape(0);
+  const Shape w = lowering.shape(1);
+  const Shape y = lowering.output_shape(0);
+  const Window window = read_window(node, {w.begin() + 2, w.end()});
+  const std::vector<std::int64_t> extra = node.attr_ints_or("output_padding", {});
+  PatchGrid grid;
+  grid.fine = {y.begin() + 2, y.end()};
+  grid.coarse = {x.begin() + 2, x.end()};
+  grid.kernel = window.kernel;
+  grid.strides = window.strides;
+  grid.dilations = window.dilations;
+  for (std::size_t d = 0; d < grid.fine.size(); ++d) {
+    grid.pads.push_back(transposed_pad_begin(window, d, grid.coarse[d], grid.fine[d], extra.empty() ? 0 : extra[d],
+                                             node.has("output_shape") && !node.attr_ints("output_shape").empty()));
+  }
+  return grid;
+}
+
+void lower_transposed(Lowering& lowering) {
+  const Shape x_shape = lowering.shape(0);
+  const Shape w_shape = lowering.shape(1);
+  ConvSizes sizes_;
+  sizes_.groups = lowering.node().attr_int("group");
+  sizes_.batch = x_shape[0];
+  sizes_.in_channels = x_shape[1] / sizes_.groups;
+  sizes_.out_channels = w_shape[1];
+  sizes_.grid = transposed_grid(lowering);
+  Call call(lowering, "conv_transposed");
+  const Buffer x = call.in(0);
+  const Buffer w = call.in(1);
+  const Buffer y = call.out(0);
+  const Epilogue epilogue(lowering, call);
+  const WindowArgs window = window_args(call, sizes_.grid);
+  const Expr coarse = call.size(sizes_.grid.coarse_size());
+  const Expr taps = call.size(sizes_.grid.kernel_size());
+  const Expr channels = call.size(sizes_.in_channels);
+  const Expr outputs = call.size(sizes_.out_channels);
+  const Expr groups = call.size(sizes_.groups);
+  const DirectPoint point = direct_point(call, sizes_, sizes_.grid.fine);
+  const Variable total = call.var(literal(computed(y.element), 0));
+  const Expr x_base = call.let((point.image * groups + point.group) * channels * coarse);
+  const Expr w_base = call.let((point.group * channels * outputs + (point.channel - point.group * outputs)) * taps);
+  const Expr w_stride = call.let(outputs * taps);
+  each_source(call, window, point.at, [&](const Expr& from, const Expr& tap) {
+    call.loop(channels, [&](const Expr& c) {
+      call.set(total, multiply_add(call.load(x, x_base + c * coarse + from), call.load(w, w_base + c * w_stride + tap), total));
+    });
+  });
+  call.store(y, point.index, epilogue(call, total, point.image, point.channel, point.pixel));
+  call.launch(naru::to_string(x_shape) + " * " + naru::to_string(w_shape));
+}
+
+std::string refuses_blocked(const NodeView& view, const Target& target) {
+  if (std::string reason = refuses_types(view, target); !reason.empty()) return reason;
+  const DType dtype = view.dtype(0);
+  if (dtype == DType::F64) return "element type f64";
+  if (!view.type(1).is_static()) return "";
+  const std::int64_t group = view.node.attr_int("group");
+  const std::int64_t outputs = view.shape(1)[0] / std::max<std::int64_t>(group, 1);
+  if (group > 1 && outputs < 4) return fmt::format("{} output channels of a group", outputs);
+  return "";
+}
+
+}  // namespace
+
+void add_convolution_kernels(std::vector<KernelEntry>& table) {
+  for (const char* op : {"Conv", "naru.FusedConv"}) {
+    table.push_back({op, "blocked convolution", refuses_blocked, lower_blocked});
+    table.push_back({op, "direct convolution", refuses_types, lower_direct});
+  }
+  for (const char* op : {"ConvTranspose", "naru.FusedConvTranspose"}) {
+    table.push_back({op, "transposed convolution", refuses_types, lower_transposed});
+  }
+}
+
+}  // namespace naru::kernel

@@ -1,0 +1,71 @@
+// Windows: nested loops over taps with guards at the borders.
+#include "compiler/kernel/windows.h"
+
+namespace naru::kernel {
+namespace {
+
+void taps(Call& call, const WindowArgs& window, const std::vector<Expr>& at, std::size_t axis, const Expr& fine,
+          const Expr& tap, const std::function<void(Expr, Expr)>& body) {
+  if (axis == at.size()) return body(fine, tap);
+  const Expr first = call.let(at[axis] * window.strides[axis] - window.pads[axis]);
+  call.loop(window.kernel[axis], [&](const Expr& k) {
+    const Expr position = call.let(first + k * window.dilations[axis]);
+    call.when(position >= 0 && position < window.fine[axis], [&] {
+      const Expr next = call.let(axis == 0 ? position : fine * window.fine[axis] + position);
+      taps(call, window, at, axis + 1, next, call.let(axis == 0 ? k : tap * window.kernel[axis] + k), body);
+    });
+  });
+}
+
+void all_taps(Call& call, const WindowArgs& window, const std::vector<Expr>& at, std::size_t axis, const Expr& fine,
+              const Expr& inside, const Expr& tap, const std::function<void(Expr, Expr, Expr)>& body) {
+  if (axis == at.size()) return body(fine, inside, tap);
+  const Expr first = call.let(at[axis] * window.strides[axis] - window.pads[axis]);
+  call.loop(window.kernel[axis], [&](const Expr& k) {
+    const Expr position = call.let(first + k * window.dilations[axis]);
+    const Expr fits = position >= 0 && position < window.fine[axis];
+    const Expr clamped = call.let(max(min(position, window.fine[axis] - 1), 0));
+    const Expr next = call.let(axis == 0 ? clamped : fine * window.fine[axis] + clamped);
+    all_taps(call, window, at, axis + 1, next, call.let(axis == 0 ? fits : inside && fits),
+             call.let(axis == 0 ? k : tap * window.kernel[axis] + k), body);
+  });
+}
+
+void sources(Call& call, const WindowArgs& window, const std::vector<Expr>& at, std::size_t axis, const Expr& coarse,
+             const Expr& tap, const std::function<void(Expr, Expr)>& body) {
+  if (axis == at.size()) return body(coarse, tap);
+  const Expr shifted = call.let(at[axis] + window.pads[axis]);
+  call.loop(window.kernel[axis], [&](const Expr& k) {
+    const Expr distance = call.let(shifted - k * window.dilations[axis]);
+    const Expr position = call.let(distance / window.strides[axis]);
+    const Expr hits = distance >= 0 && position * window.strides[axis] == distance;
+    call.when(hits && (position >= 0 && position < window.coarse[axis]), [&] {
+      const Expr next = call.let(axis == 0 ? position : coarse * window.coarse[axis] + position);
+      sources(call, window, at, axis + 1, next, call.let(axis == 0 ? k : tap * window.kernel[axis] + k), body);
+    });
+  });
+}
+
+}  // namespace
+
+WindowArgs window_args(Call& call, const PatchGrid& grid) {
+  return {sizes(call, grid.fine),    sizes(call, grid.coarse),    sizes(call, grid.kernel),
+          sizes(call, grid.strides), sizes(call, grid.dilations), sizes(call, grid.pads)};
+}
+
+void each_tap(Call& call, const WindowArgs& window, const std::vector<Expr>& at,
+              const std::function<void(Expr, Expr)>& body) {
+  taps(call, window, at, 0, Expr(0), Expr(0), body);
+}
+
+void each_tap_or_padding(Call& call, const WindowArgs& window, const std::vector<Expr>& at,
+                         const std::function<void(Expr, Expr, Expr)>& body) {
+  all_taps(call, window, at, 0, Expr(0), Expr(), Expr(0), body);
+}
+
+void each_source(Call& call, const WindowArgs& window, const std::vector<Expr>& at,
+                 const std::function<void(Expr, Expr)>& body) {
+  sources(call, window, at, 0, Expr(0), Expr(0), body);
+}
+
+}  // namespace naru::kernel
