@@ -15,6 +15,11 @@ const std::vector<KernelEntry>& kernel_table() {
     add_matmul_kernels(entries);
     add_convolution_kernels(entries);
     add_pool_kernels(entries);
+    add_gather_kernels(entries);
+    add_generate_kernels(entries);
+    add_attention_kernels(entries);
+    add_sample_kernels(entries);
+    add_loss_kernels(entries);
     std::stable_sort(entries.begin(), entries.end(),
                      [](const KernelEntry& a, const KernelEntry& b) { return a.op < b.op; });
     return entries;

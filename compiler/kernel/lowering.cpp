@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "compiler/kernel/bounds.h"
+#include "compiler/kernel/walk.h"
 #include "graph/checked.h"
 #include "graph/scalar.h"
 
@@ -208,9 +209,9 @@ void Lowering::emit(Call& call, std::string note, bool prepared) {
 
 void Lowering::copy(const Rep& from, const Rep& to) {
   if (to.numel() == 0) return;
-  Call call(*this, "copy_" + std::string(naru::to_string(to.dtype)));
-  const Buffer x = call.read(from);
-  const Buffer y = call.write(to);
+  Call call(*this, "copy");
+  const Buffer x = call.read(as_bits(from));
+  const Buffer y = call.write(as_bits(to));
   const Expr i = call.points({to.numel()})[0];
   call.store(y, i, call.load(x, i));
   call.launch(naru::to_string(to.shape));

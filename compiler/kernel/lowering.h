@@ -86,6 +86,8 @@ class Lowering {
   /// A value known at compile time.
   Rep literal(Tensor value);
   bool is_constant(const Rep& rep) const;
+  /// Emits a copy of all elements.
+  void copy(const Rep& from, const Rep& to);
 
  private:
   friend class Call;
@@ -95,7 +97,6 @@ class Lowering {
   BufferId add_buffer(ProgramBuffer buffer);
   BufferId status_buffer();
   void emit(Call& call, std::string note, bool prepared);
-  void copy(const Rep& from, const Rep& to);
 
   const Graph& graph_;
   const Target target_;
@@ -131,10 +132,16 @@ void add_convolution_kernels(std::vector<KernelEntry>& table);
 void add_elementwise_kernels(std::vector<KernelEntry>& table);
 void add_gather_kernels(std::vector<KernelEntry>& table);
 void add_generate_kernels(std::vector<KernelEntry>& table);
+void add_linear_kernels(std::vector<KernelEntry>& table);
+void add_loss_kernels(std::vector<KernelEntry>& table);
 void add_matmul_kernels(std::vector<KernelEntry>& table);
 void add_movement_kernels(std::vector<KernelEntry>& table);
 void add_normalize_kernels(std::vector<KernelEntry>& table);
 void add_pool_kernels(std::vector<KernelEntry>& table);
+void add_quantize_kernels(std::vector<KernelEntry>& table);
+void add_recurrent_kernels(std::vector<KernelEntry>& table);
 void add_reduce_kernels(std::vector<KernelEntry>& table);
+void add_sample_kernels(std::vector<KernelEntry>& table);
+void add_signal_kernels(std::vector<KernelEntry>& table);
 
 }  // namespace naru::kernel

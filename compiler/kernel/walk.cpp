@@ -48,6 +48,13 @@ std::vector<std::int64_t> broadcast_strides(const Shape& from, const Shape& to) 
   return strides;
 }
 
+Rep as_bits(Rep rep) {
+  constexpr DType kBits[] = {DType::U8, DType::U16, DType::U32, DType::U64};
+  const std::int64_t bytes = size_of(rep.element());
+  rep.dtype = kBits[bytes == 1 ? 0 : bytes == 2 ? 1 : bytes == 4 ? 2 : 3];
+  return rep;
+}
+
 Expr dot(Call& call, const std::vector<Expr>& at, const std::vector<std::int64_t>& strides) {
   Expr index(0);
   for (std::size_t d = 0; d < at.size(); ++d) {

@@ -24,6 +24,10 @@ Shape with_rank(const Shape& shape, std::int64_t rank);
 /// Brings an axis from [-rank, rank) to [0, rank).
 inline std::int64_t positive_axis(std::int64_t axis, std::int64_t rank) { return axis < 0 ? axis + rank : axis; }
 
+/// `rep` with elements of the same size that are moved without a look: one kernel then serves all
+/// types of a size.
+Rep as_bits(Rep rep);
+
 /// One item per point of a walk.
 struct Points {
   std::vector<Expr> at;      ///< the coordinates

@@ -1,4 +1,6 @@
 // Resize: resamples a tensor axis by axis with nearest, linear or cubic filters.
+#include "graph/ops/resize.h"
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -288,21 +290,26 @@ std::vector<double> resample(const ResizeAttributes& attributes, const AxisPlan&
   return y;
 }
 
-std::vector<AxisPlan> axis_plans(const ReferenceContext& ctx, const ResizeAttributes& attributes,
-                                 const Shape& x, const Shape& y) {
-  const std::vector<std::int64_t> axes = resized_axes(ctx, x.rank());
+std::vector<AxisPlan> axis_plans(const Node& node, const ResizeAttributes& attributes, const Shape& x,
+                                 const Shape& y, const ResizeInputs& inputs) {
+  // Inference has checked the axes.
+  std::vector<std::int64_t> axes = node.attr_ints_or("axes", {});
+  for (std::int64_t& axis : axes) axis += axis < 0 ? x.rank() : 0;
+  for (std::int64_t axis = 0; axes.size() < static_cast<std::size_t>(x.rank()) && !node.has("axes"); ++axis) {
+    axes.push_back(axis);
+  }
   std::vector<AxisPlan> plans;
   for (std::int64_t axis = 0; axis < x.rank(); ++axis) plans.push_back({x[axis], y[axis], 1.0});
-  const bool by_scales = ctx.has_input(kScales) && ctx.input(kScales).numel() > 0;
+  const bool by_scales = inputs.scales != nullptr && inputs.scales->numel() > 0;
   std::vector<double> roi;
-  if (attributes.coordinates == Coordinates::CropAndResize) roi = to_wide<double>(ctx.input(kRoi));
+  if (attributes.coordinates == Coordinates::CropAndResize) roi = to_wide<double>(*inputs.roi);
   double common = 0;
   for (std::size_t i = 0; i < axes.size(); ++i) {
     AxisPlan& plan = plans[static_cast<std::size_t>(axes[i])];
     if (by_scales) {
-      plan.scale = ctx.input(kScales).as<float>()[i];
+      plan.scale = inputs.scales->as<float>()[i];
     } else {
-      const auto size = static_cast<double>(ctx.input(kSizes).as<std::int64_t>()[i]);
+      const auto size = static_cast<double>(inputs.sizes->as<std::int64_t>()[i]);
       plan.scale = size / static_cast<double>(plan.input);
       const bool first = i == 0;
       common = first ? plan.scale
@@ -312,9 +319,10 @@ std::vector<AxisPlan> axis_plans(const ReferenceContext& ctx, const ResizeAttrib
     if (!roi.empty()) {
       plan.roi_begin = roi[i];
       plan.roi_end = roi[axes.size() + i];
-      ctx.require(std::fabs(plan.roi_begin) < 0x1p31 && std::fabs(plan.roi_end) < 0x1p31,
-                  "roi: got {} to {}, expected normalised coordinates", plan.roi_begin,
-                  plan.roi_end);
+      if (!(std::fabs(plan.roi_begin) < 0x1p31 && std::fabs(plan.roi_end) < 0x1p31)) {
+        fail(ErrorCode::InvalidArgument, "{}: roi: got {} to {}, expected normalised coordinates",
+             node.label(), plan.roi_begin, plan.roi_end);
+      }
     }
   }
   if (!by_scales && attributes.aspect != Aspect::Stretch) {
@@ -380,7 +388,9 @@ void reference_resize(ReferenceContext& ctx) {
   const Shape& y = output.shape();
   if (y.numel() == 0) return;
   ctx.require(x.numel() > 0, "X: got {}, expected elements to resample", to_string(input));
-  const std::vector<AxisPlan> plans = axis_plans(ctx, attributes, x, y);
+  const auto optional = [&](std::size_t i) { return ctx.has_input(i) ? &ctx.input(i) : nullptr; };
+  const std::vector<AxisPlan> plans =
+      axis_plans(ctx.node, attributes, x, y, {optional(kRoi), optional(kScales), optional(kSizes)});
   const DType dtype = input.dtype();
   if (dtype == DType::String) {
     copy_nearest(ctx, attributes, plans, x, y, [&](std::int64_t to, std::int64_t from) {
@@ -418,6 +428,33 @@ Cost cost_resize(const Node& node, std::span<const Type> inputs, std::span<const
 }
 
 }  // namespace
+
+std::vector<ResizeAxis> resize_axes(const Node& node, const Shape& x, const Shape& y,
+                                    const ResizeInputs& inputs) {
+  const ResizeAttributes attributes(node);
+  std::vector<ResizeAxis> axes;
+  for (const AxisPlan& plan : axis_plans(node, attributes, x, y, inputs)) {
+    ResizeAxis axis{plan.input, plan.output, 0, {}, {}};
+    if (!is_identity(plan)) {
+      std::vector<Taps> all;
+      for (std::int64_t at = 0; at < plan.output; ++at) {
+        all.push_back(taps_of(attributes, plan, at));
+        axis.taps = std::max(axis.taps, static_cast<std::int64_t>(all.back().index.size()));
+      }
+      axis.taps = std::max<std::int64_t>(axis.taps, 1);
+      for (const Taps& taps : all) {
+        for (std::int64_t k = 0; k < axis.taps; ++k) {
+          const auto i = static_cast<std::size_t>(k);
+          const bool used = i < taps.index.size();
+          axis.index.push_back(used ? taps.index[i] : taps.index.empty() ? -1 : taps.index[0]);
+          axis.weight.push_back(used ? taps.weight[i] : 0.0);
+        }
+      }
+    }
+    axes.push_back(std::move(axis));
+  }
+  return axes;
+}
 
 void define_resize(std::vector<OpDef>& ops) {
   ops.push_back({

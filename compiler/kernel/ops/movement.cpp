@@ -16,8 +16,8 @@ void copy_box(Lowering& lowering, const char* name, Rep from, Rep to, Walk walk,
   if (Shape(walk.extents).numel() == 0) return;
   walk.collapse();
   Call call(lowering, name);
-  const Buffer x = call.read(from);
-  const Buffer y = call.write(to);
+  const Buffer x = call.read(as_bits(from));
+  const Buffer y = call.write(as_bits(to));
   const Expr first = call.size(offset);
   const Expr to_first = call.size(to_offset);
   const Points points = walk_points(call, walk);
@@ -195,10 +195,10 @@ void lower_pad(Lowering& lowering) {
     after[axis] = pads[axes.size() + i];
   }
   Call call(lowering, "pad_" + mode);
-  const Buffer x = call.read(input);
-  const Buffer y = call.out(0);
+  const Buffer x = call.read(as_bits(input));
+  const Buffer y = call.write(as_bits(lowering.output(0)));
   const bool by_value = lowering.has_input(2) && mode == "constant";
-  const Expr value = by_value ? call.load(call.in(2), 0) : cast(kernel::literal(Element::I32, 0), y.element);
+  const Expr value = by_value ? call.load(call.read(as_bits(lowering.input(2))), 0) : cast(kernel::literal(Element::I32, 0), y.element);
   const std::vector<Expr> at = call.points(shape.dims());
   Expr inside = kernel::literal(Element::Bool, 1);
   std::vector<Expr> from;
