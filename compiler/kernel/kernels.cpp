@@ -20,6 +20,10 @@ const std::vector<KernelEntry>& kernel_table() {
     add_attention_kernels(entries);
     add_sample_kernels(entries);
     add_loss_kernels(entries);
+    add_linear_kernels(entries);
+    add_quantize_kernels(entries);
+    add_recurrent_kernels(entries);
+    add_signal_kernels(entries);
     std::stable_sort(entries.begin(), entries.end(),
                      [](const KernelEntry& a, const KernelEntry& b) { return a.op < b.op; });
     return entries;

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -16,6 +17,9 @@ class CaseExecutor {
   virtual ~CaseExecutor() = default;
   /// Runs `graph` once; one value per graph input, returns one per graph output.
   virtual std::vector<Datum> run(const Graph& graph, std::span<const Datum> inputs) = 0;
+  /// What of the last run the host did in place of a device, one line per node; empty for none and for
+  /// executors without a device.
+  virtual std::vector<std::string> on_host() const { return {}; }
 };
 
 /// The executor of this name: "interpreter" (the oracle), or the oracle on the graph after all passes

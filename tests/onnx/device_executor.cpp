@@ -48,6 +48,7 @@ class DeviceExecutor final : public CaseExecutor {
   explicit DeviceExecutor(const std::string& id) : device_(open_device(id)) {}
 
   std::vector<Datum> run(const Graph& graph, std::span<const Datum> inputs) override {
+    on_host_.clear();
     std::vector<Datum> values(graph.values.size());
     for (std::size_t i = 0; i < values.size(); ++i) {
       if (graph.values[i].is_constant()) values[i] = graph.values[i].constant;
@@ -68,13 +69,18 @@ class DeviceExecutor final : public CaseExecutor {
     return gather(graph.outputs);
   }
 
+  std::vector<std::string> on_host() const override { return on_host_; }
+
  private:
   std::vector<Datum> run_node(const Node& node, const std::vector<Datum>& data, const std::vector<Datum>& captures) {
     if (captures.empty() && !node.op->dynamic_output) {
       const std::unique_ptr<Fragment> fragment = fragment_of(node, data);
-      if (fragment != nullptr && device_->support(fragment->graph)[0].tier == Tier::Native) {
-        return run_on_device(node, *fragment);
-      }
+      Verdict verdict;
+      if (fragment != nullptr) verdict = device_->support(fragment->graph)[0];
+      if (verdict.tier == Tier::Native) return run_on_device(node, *fragment);
+      on_host_.push_back(node.op->full_name() + ": " + verdict.reason);
+    } else {
+      on_host_.push_back(node.op->full_name() + ": its output is known only at run time");
     }
     return evaluate_node(node, data, captures);
   }
@@ -109,6 +115,7 @@ class DeviceExecutor final : public CaseExecutor {
   }
 
   std::unique_ptr<Device> device_;
+  std::vector<std::string> on_host_;
 };
 
 }  // namespace

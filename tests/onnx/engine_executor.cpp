@@ -11,9 +11,16 @@ class EngineExecutor final : public CaseExecutor {
   explicit EngineExecutor(const std::string& id) : engine_(options_for(id)) {}
 
   std::vector<Datum> run(const Graph& graph, std::span<const Datum> inputs) override {
-    Session session = make_model(engine_.impl(), graph, {}).create_session();
-    return session.run({inputs.begin(), inputs.end()});
+    const Model model = make_model(engine_.impl(), graph, {});
+    const std::vector<Datum> values(inputs.begin(), inputs.end());
+    on_host_.clear();
+    for (const PlacementRow& row : model.placement(values)) {
+      if (row.device == "host") on_host_.push_back(row.op + ": " + row.reason);
+    }
+    return model.create_session().run(values);
   }
+
+  std::vector<std::string> on_host() const override { return on_host_; }
 
  private:
   static EngineOptions options_for(const std::string& id) {
@@ -23,6 +30,7 @@ class EngineExecutor final : public CaseExecutor {
   }
 
   Engine engine_;
+  std::vector<std::string> on_host_;
 };
 
 }  // namespace

@@ -33,6 +33,7 @@ constexpr const char* kUsage = R"(usage: naru_onnx_suite --cases DIR [options]
   --list-failures    print each failure with its reason, and the unexpected passes
   --list-unsupported print each unsupported case with its reason
   --require-support  an unsupported case that is not listed as a gap is a failure
+  --list-host        print each case of which the host ran a node in place of the device
   --json FILE        write the result of every case
 exit code: 0 all cases passed, are unsupported or are known gaps; 1 otherwise; 2 bad usage
 )";
@@ -40,7 +41,7 @@ exit code: 0 all cases passed, are unsupported or are known gaps; 1 otherwise; 2
 struct Options {
   fs::path cases, json, gaps;
   std::string suite, filter = "*", op, executor = "interpreter";
-  bool list_failures = false, list_unsupported = false, require_support = false;
+  bool list_failures = false, list_unsupported = false, require_support = false, list_host = false;
 };
 
 enum class Outcome { Passed, Failed, Unsupported };
@@ -55,6 +56,7 @@ struct Result {
   Outcome outcome = Outcome::Passed;
   Gap* gap = nullptr;
   double seconds = 0;
+  std::vector<std::string> on_host;
 };
 
 bool matches(std::string_view pattern, std::string_view text) {
@@ -80,7 +82,8 @@ Options parse_arguments(int count, char** values) {
   Options options;
   const std::map<std::string, bool*> flags = {{"--list-failures", &options.list_failures},
                                               {"--list-unsupported", &options.list_unsupported},
-                                              {"--require-support", &options.require_support}};
+                                              {"--require-support", &options.require_support},
+                                              {"--list-host", &options.list_host}};
   const std::map<std::string, std::string*> texts = {{"--suite", &options.suite},
                                                      {"--filter", &options.filter},
                                                      {"--op", &options.op},
@@ -180,6 +183,7 @@ Result run_case(const nlohmann::json& record, const Options& options, CaseExecut
           run_data_set(graph, record, folder / fmt::format("test_data_set_{}", set), executor);
     }
     if (!result.detail.empty()) result.outcome = Outcome::Failed;
+    result.on_host = executor.on_host();
   } catch (const Error& error) {
     result.outcome =
         error.code() == ErrorCode::Unsupported ? Outcome::Unsupported : Outcome::Failed;
@@ -228,6 +232,17 @@ void print_details(const std::vector<Result>& results, const Options& options) {
   }
 }
 
+/// Cases that passed with every node on the device, and those that did not, with the nodes.
+void print_host(const std::vector<Result>& results) {
+  int whole = 0, mixed = 0;
+  for (const Result& result : results) {
+    if (result.outcome != Outcome::Passed) continue;
+    ++(result.on_host.empty() ? whole : mixed);
+    for (const std::string& node : result.on_host) fmt::print("host {}/{}: {}\n", result.suite, result.name, node);
+  }
+  fmt::print("wholly on the device: {} cases; with nodes on the host: {}\n", whole, mixed);
+}
+
 /// Prints the table; returns the number of faults.
 int print_table(const std::vector<Result>& results, const Options& options) {
   struct Row {
@@ -267,6 +282,7 @@ void write_json(const std::vector<Result>& results, const fs::path& path) {
                     {"outcome", name_of(result.outcome)},
                     {"gap", result.gap != nullptr},
                     {"detail", result.detail},
+                    {"on_host", result.on_host},
                     {"seconds", result.seconds}});
   }
   std::ofstream(path) << list.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
@@ -286,6 +302,7 @@ int run(const Options& options) {
     results.push_back(std::move(result));
   }
   print_details(results, options);
+  if (options.list_host) print_host(results);
   int faults = print_table(results, options);
   if (results.empty()) {
     fmt::print("no case was selected\n");

@@ -97,6 +97,46 @@ void loop_nest(Call& call, const Walk& walk, std::size_t depth, const Expr& base
   call.loop(end, [&](const Expr& i) { loop_nest(call, walk, depth + 1, call.let(base + i * step), body); });
 }
 
+/// What joins two running values: sums add, whatever they are sums of.
+Expr merged(Start start, const Expr& a, const Expr& b) {
+  switch (start) {
+    case Start::Zero: return add(a, b);
+    case Start::One: return wrapping(Op::Mul, a, b);
+    case Start::Lowest: return larger(a, b);
+    default: return smaller(a, b);
+  }
+}
+
+/// A group of items for each output: for long reductions to few outputs, which would leave a device
+/// idle and lose digits in one long sum.
+void emit_grouped(Lowering& lowering, const ReduceRow& row, const Walk& kept, const Walk& inner, std::int64_t count) {
+  const Rep input = lowering.input(0);
+  Call call(lowering, std::string(row.op) + "_grouped");
+  const Buffer x = call.read(input);
+  const Buffer y = call.out(0);
+  const Element element = computed(x.element);
+  const std::int32_t width = std::min(lowering.target().max_group, 64);
+  const Array partial = call.array(element, width, true);
+  const Expr total_count = call.size(count);
+  const std::vector<Expr> inner_extents = sizes(call, inner.extents);
+  const auto [group, item] = call.groups(Shape(kept.extents).numel(), width);
+  const std::vector<Expr> at = unravel(call, group, sizes(call, kept.extents));
+  const Expr base = call.let(dot(call, at, kept.strides[0]));
+  const Variable total = call.var(start_value(row.start, element));
+  call.loop(item, total_count, width, [&](const Expr& i) {
+    const Expr index = call.let(base + dot(call, unravel(call, i, inner_extents), inner.strides[0]));
+    call.set(total, row.combine(total, call.load(x, index)));
+  });
+  call.store(partial, item, total);
+  call.barrier();
+  call.when(item == 0, [&] {
+    const Variable whole = call.var(start_value(row.start, element));
+    call.loop(width, [&](const Expr& i) { call.set(whole, merged(row.start, whole, call.load(partial, i))); });
+    call.store(y, dot(call, at, kept.strides[1]), row.finish != nullptr ? row.finish(whole, total_count) : Expr(whole));
+  });
+  call.launch(naru::to_string(input.shape) + " -> " + naru::to_string(lowering.output_shape(0)));
+}
+
 void lower_reduce(Lowering& lowering) {
   const Node& node = lowering.node();
   const auto& row = *std::find_if(std::begin(kRows), std::end(kRows), [&](const ReduceRow& r) { return r.op == node.op->name; });
@@ -115,6 +155,10 @@ void lower_reduce(Lowering& lowering) {
   const std::int64_t count = Shape(inner.extents).numel();
   kept.collapse();
   inner.collapse();
+  constexpr std::int64_t kLong = 4096;
+  constexpr std::int64_t kFew = 64;
+  const bool groups = count >= kLong && Shape(kept.extents).numel() <= kFew && input.dtype != DType::Bool;
+  if (groups && row.op != "ReduceLogSumExp") return emit_grouped(lowering, row, kept, inner, count);
   Call call(lowering, std::string(row.op));
   const Buffer x = call.read(input);
   const Buffer y = call.out(0);
