@@ -29,8 +29,9 @@ const CellRow& cell_of(const Node& node) {
 /// The functions by direction, the defaults where none are named.
 std::vector<std::string> activations_of(const Node& node) {
   if (node.attributes.contains("activations")) return node.attr_strings("activations");
-  std::vector<std::string> names = cell_of(node).activations;
-  names.insert(names.end(), names.begin(), names.end());
+  const std::vector<std::string>& own = cell_of(node).activations;
+  std::vector<std::string> names = own;
+  names.insert(names.end(), own.begin(), own.end());
   return names;
 }
 
