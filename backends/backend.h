@@ -105,7 +105,10 @@ class Executable {
 struct Submission {
   std::shared_ptr<const Executable> executable;
   std::vector<BufferView> inputs;   ///< one per fragment input
-  std::vector<BufferView> outputs;  ///< one per fragment output, sized by its static type
+  /// One per fragment output, sized by its static type. An output that updates an input in place
+  /// (OpDef::in_place) may be the same view as that input; when it is another, the executable copies
+  /// the input's content there first. No other views overlap.
+  std::vector<BufferView> outputs;
   std::vector<EventPtr> wait;       ///< work that must finish first; its failure fails this work
   std::vector<NodeSpan>* spans = nullptr;  ///< filled before the event is done, when not null
 };

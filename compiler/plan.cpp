@@ -44,6 +44,33 @@ std::vector<bool> inputs_needed_by_value(const Graph& graph) {
 
 namespace {
 
+/// The value that `id` is an in-place update of and that nothing but this update reads, or kNoValue.
+ValueId updated_by(const Graph& graph, const UseIndex& uses, ValueId id) {
+  const std::int32_t producer = uses.producer[static_cast<std::size_t>(id)];
+  if (producer < 0) return kNoValue;
+  const Node& node = graph.nodes[static_cast<std::size_t>(producer)];
+  for (const InPlaceOutput& pair : node.op->in_place) {
+    if (!node.has_output(pair.output) || node.outputs[pair.output] != id || !node.has_input(pair.input)) continue;
+    const ValueId input = node.inputs[pair.input];
+    return uses.single_use(input) ? input : kNoValue;
+  }
+  return kNoValue;
+}
+
+/// Per output of a fragment the input that it updates in place, through any number of nodes; -1: none.
+std::vector<int> updates_of(const Graph& fragment) {
+  const UseIndex uses(fragment);
+  std::vector<int> updates;
+  for (ValueId id : fragment.outputs) {
+    do id = updated_by(fragment, uses, id);
+    while (id != kNoValue && uses.producer[static_cast<std::size_t>(id)] >= 0);
+    const auto input = std::find(fragment.inputs.begin(), fragment.inputs.end(), id);
+    const bool found = id != kNoValue && input != fragment.inputs.end();
+    updates.push_back(found ? static_cast<int>(input - fragment.inputs.begin()) : -1);
+  }
+  return updates;
+}
+
 /// What is known of a value when steps are laid out.
 enum class Known : std::uint8_t {
   No,       ///< not produced by this plan
@@ -175,6 +202,7 @@ void add_steps(Plan& plan, std::span<Device* const> devices, const std::vector<b
       Extract cut = extract(part, group.nodes, outputs);
       step.inputs = std::move(cut.inputs);
       step.outputs = std::move(cut.outputs);
+      step.updates = updates_of(cut.graph);
       step.fragment = std::make_shared<const Graph>(std::move(cut.graph));
       const Clock::time_point start = Clock::now();
       Device& device = *devices[static_cast<std::size_t>(group.device)];

@@ -19,6 +19,9 @@ struct Step {
   std::vector<ValueId> inputs;   ///< a host node's list follows node.inputs, absent ones included
   std::vector<ValueId> captures; ///< host only
   std::vector<ValueId> outputs;
+  /// Device only, one per output: the input, an index into `inputs`, that the output updates in place
+  /// (OpDef::in_place) and that nothing else in the fragment reads; -1 for none.
+  std::vector<int> updates;
   std::shared_ptr<const Graph> fragment;
   std::shared_ptr<const Executable> executable;  ///< device only
   std::vector<ValueId> release;  ///< values whose last use is this step

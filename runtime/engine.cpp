@@ -143,7 +143,7 @@ Engine::Engine(const EngineOptions& options) : impl_(std::make_shared<Impl>(opti
 Model Engine::load(const std::filesystem::path& path, const ModelOptions& options) {
   return with_context([&] { return "loading '" + path.string() + "'"; }, [&] {
     const std::int64_t start = now_ns();
-    Graph graph = load_model(path);
+    Graph graph = load_model(path, {options.kv_type, options.kv_page_tokens});
     impl_->log_phase("parse", start);
     return make_model(impl_, std::move(graph), options);
   });
@@ -187,6 +187,8 @@ Model::Impl::Impl(std::shared_ptr<Engine::Impl> owner, Graph optimised)
   executor_options.plan.strict = engine->options.strict;
   executor_options.max_plans = static_cast<std::size_t>(std::max(1, engine->options.max_plans));
   executor_options.memory_budget_bytes = engine->options.memory_budget_bytes;
+  executor_options.overwritable.assign(graph->inputs.size(), false);
+  for (const State& state : graph->states) executor_options.overwritable.push_back(state.kind != StateKind::Tensor);
   executor = std::make_unique<Executor>(with_states_as_ports(*graph), devices, executor_options);
 }
 
@@ -306,7 +308,10 @@ std::vector<Datum> Session::Impl::run(std::vector<Datum> data, const RunContext&
   data = model->check_inputs(std::move(data));
   if (model->graph->states.empty()) return model->executor->run(std::move(data), context);
   const std::lock_guard lock(state_mutex);
-  if (states.empty()) states = model->initial_states(data, given);
+  if (states.empty()) {
+    states = model->initial_states(data, given);
+    given.clear();
+  }
   data.insert(data.end(), states.begin(), states.end());
   std::vector<Datum> outputs = model->executor->run(std::move(data), context);
   const auto first_state = outputs.end() - static_cast<std::ptrdiff_t>(states.size());

@@ -168,9 +168,11 @@ class Executor::Run {
         slots_(plan_.graph.values.size()) {}
 
   std::vector<Datum> operator()(std::vector<Datum> inputs) {
+    const std::vector<bool>& overwritable = executor_.options_.overwritable;
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       slot(plan_.graph.inputs[i]).host = std::move(inputs[i]);
       slot(plan_.graph.inputs[i]).on_host = true;
+      slot(plan_.graph.inputs[i]).overwritable = i < overwritable.size() && overwritable[i];
     }
     try {
       for (const Step& step : plan_.steps) {
@@ -194,6 +196,7 @@ class Executor::Run {
   struct Slot {
     Datum host;
     bool on_host = false;
+    bool overwritable = false;
     int device = kHost;
     std::shared_ptr<Buffer> buffer;
   };
@@ -253,11 +256,26 @@ class Executor::Run {
     return {s.buffer.get(), 0, s.buffer->size_bytes()};
   }
 
+  /// The memory of output `i` of a step: that of the input it updates in place where it may be
+  /// overwritten and nobody reads it later, else new memory.
+  BufferView output_view(const Step& step, std::size_t i) {
+    const ValueId id = step.outputs[i];
+    const int updated = step.updates[i];
+    if (updated < 0) return new_on_device(id, step.device);
+    const ValueId input = step.inputs[static_cast<std::size_t>(updated)];
+    const bool last_use = std::find(step.release.begin(), step.release.end(), input) != step.release.end();
+    if (!last_use || !slot(input).overwritable) return new_on_device(id, step.device);
+    slot(id) = slot(input);
+    // A copy on the host that is not the device's memory is no longer the value.
+    slot(id).on_host = slot(input).on_host && device(step.device).info().host_memory;
+    return on_device(id, step.device);
+  }
+
   void run_on_device(const Step& step) {
     Submission submission;
     submission.executable = step.executable;
     for (const ValueId id : step.inputs) submission.inputs.push_back(on_device(id, step.device));
-    for (const ValueId id : step.outputs) submission.outputs.push_back(new_on_device(id, step.device));
+    for (std::size_t i = 0; i < step.outputs.size(); ++i) submission.outputs.push_back(output_view(step, i));
     std::vector<NodeSpan> spans;
     if (context_.profile) submission.spans = &spans;
     const std::int64_t start = now_ns();

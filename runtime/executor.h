@@ -33,6 +33,8 @@ struct ExecutorOptions {
   PlanOptions plan;
   std::size_t max_plans = 64;
   std::int64_t memory_budget_bytes = 0;
+  /// Per graph input: its memory may become that of an output that updates it in place. Empty: none.
+  std::vector<bool> overwritable;
 };
 
 /// Runs one graph on a list of devices. Thread-safe.

@@ -24,6 +24,8 @@ Command add_inspect(CLI::App& app);
 Command add_run(CLI::App& app);
 Command add_compare(CLI::App& app);
 Command add_compile(CLI::App& app);
+Command add_generate(CLI::App& app);
+Command add_perplexity(CLI::App& app);
 Command add_tokenize(CLI::App& app);
 
 }  // namespace naru::tool

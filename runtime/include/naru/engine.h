@@ -100,7 +100,8 @@ class Session {
   /// Forgets the carried states: the next run starts from zeros.
   void reset();
   /// Replaces what a state holds. Needed before the first run only where the shape of its zeros
-  /// does not follow from the inputs. @throws Error InvalidArgument for an unknown state, or another
+  /// does not follow from the inputs. A KV cache is updated in place, in the memory of `value`, which
+  /// the caller leaves to the session; its unused part need not be initialised. @throws Error InvalidArgument for an unknown state, or another
   /// type than Model::states() names.
   void set_state(const std::string& name, Datum value);
 
@@ -114,6 +115,9 @@ class Session {
 struct ModelOptions {
   /// Outputs that become inputs of the next run, as {input name, output name}: recurrent states.
   std::vector<std::pair<std::string, std::string>> carry;
+  /// Language models: element type of the KV caches (f32, f16, bf16, q8_0 or q4_0) and tokens of a page.
+  DType kv_type = DType::F16;
+  std::int64_t kv_page_tokens = 32;
 };
 
 /// A loaded and optimised model. Immutable; copies refer to the same model. Thread-safe.

@@ -1,0 +1,345 @@
+// Generator: takes requests, runs steps, samples, streams.
+#include "naru/generate.h"
+
+#include <algorithm>
+#include <cmath>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include "graph/fail.h"
+#include "runtime/engine_impl.h"
+#include "runtime/generate/language_model.h"
+#include "runtime/generate/step_inputs.h"
+#include "runtime/generate/step_planner.h"
+
+namespace naru {
+
+const char* to_string(FinishReason reason) noexcept {
+  constexpr const char* kNames[] = {"end", "stop", "length", "context", "caller"};
+  return kNames[static_cast<std::size_t>(reason)];
+}
+
+/// Shared by the caller's handles and the generator's thread.
+struct Generation::State {
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool done = false;
+  std::exception_ptr error;
+  GenerationResult result;
+  std::atomic<bool> cancelled = false;
+};
+
+namespace {
+
+/// One request on the generator's thread.
+struct Job {
+  Job(std::vector<TokenId> prompt, GenerationOptions own_options, const Tokenizer& tokenizer, std::int64_t vocab)
+      : options(std::move(own_options)),
+        sampler(sampling_of(options), vocab),
+        detokenizer(tokenizer, true),
+        stops(options.stop),
+        state(std::make_shared<Generation::State>()) {
+    sequence.prompt_tokens = static_cast<std::int64_t>(prompt.size());
+    sequence.tokens = std::move(prompt);
+    sequence.priority = options.priority;
+    sequence.reuse = !options.prompt_logprobs;
+    result.prompt_tokens = sequence.prompt_tokens;
+    if (options.prompt_logprobs) result.prompt_logprobs.resize(sequence.tokens.size() - 1);
+    for (const TokenId token : sequence.tokens) sampler.accept(token);
+  }
+
+  static SamplingParameters sampling_of(const GenerationOptions& options) {
+    SamplingParameters parameters = options.sampling;
+    // The token's own log-probability comes with those of the most probable ones.
+    parameters.log_probabilities = options.logprobs < 0 ? 0 : std::max(options.logprobs, 1);
+    return parameters;
+  }
+
+  /// Rows of a part whose logits are wanted, its last ones.
+  std::int64_t wanted_rows(const StepPart& part) const {
+    if (options.prompt_logprobs && sequence.cached < sequence.prompt_tokens) return part.rows;
+    return part.last ? 1 : 0;
+  }
+
+  GenerationOptions options;
+  Sequence sequence;
+  Sampler sampler;
+  Detokenizer detokenizer;
+  StopStrings stops;
+  GenerationResult result;
+  std::int64_t token_limit = 0;
+  std::shared_ptr<Generation::State> state;
+};
+
+using JobPtr = std::unique_ptr<Job>;
+
+/// Natural logarithm of the probability of `token`.
+float log_probability(std::span<const float> logits, TokenId token) {
+  const float top = *std::ranges::max_element(logits);
+  double sum = 0;
+  for (const float logit : logits) sum += std::exp(static_cast<double>(logit) - top);
+  return static_cast<float>(logits[static_cast<std::size_t>(token)] - top - std::log(sum));
+}
+
+void finish(Job& job, std::exception_ptr error) {
+  Generation::State& state = *job.state;
+  const std::lock_guard lock(state.mutex);
+  job.result.end_ns = now_ns();
+  job.result.preemptions = job.sequence.preemptions;
+  state.result = std::move(job.result);
+  state.error = std::move(error);
+  state.done = true;
+  state.changed.notify_all();
+}
+
+}  // namespace
+
+struct Generator::Impl {
+  Impl(const Model& model, const GeneratorOptions& generator_options)
+      : options(generator_options),
+        language_model(model, options),
+        pool(language_model.cache().pages, language_model.cache().page_tokens),
+        planner(pool, {options.step_tokens, options.max_sequences, options.share_prefixes}),
+        thread([this] { run(); }) {}
+
+  ~Impl() {
+    {
+      const std::lock_guard lock(mutex);
+      stopping = true;
+    }
+    arrived.notify_all();
+    thread.join();
+  }
+
+  Generation submit(std::vector<TokenId> prompt, GenerationOptions request);
+  void run();
+  void take_arrivals();
+  void drop_stopped();
+  void step();
+  void count(const std::vector<StepPart>& parts);
+  void use_logits(const StepPart& part, std::span<float> logits);
+  void advance(Job& job, std::span<float> logits);
+  std::optional<FinishReason> accept(Job& job, SampledToken chosen);
+  void end(Job& job, std::exception_ptr error);
+  void end_all(const std::exception_ptr& error);
+  void update_stats();
+
+  GeneratorOptions options;
+  LanguageModel language_model;
+  PagePool pool;
+  StepPlanner planner;
+  std::map<const Sequence*, JobPtr> jobs;  // the thread's own
+
+  std::mutex mutex;
+  std::condition_variable arrived;
+  std::vector<JobPtr> arrivals;
+  std::uint64_t arrival_count = 0;
+  GeneratorStats stats;
+  bool stopping = false;
+  std::thread thread;  // last: it uses everything above
+};
+
+Generation Generator::Impl::submit(std::vector<TokenId> prompt, GenerationOptions request) {
+  language_model.check_prompt(prompt);
+  auto job = std::make_unique<Job>(std::move(prompt), std::move(request), language_model.tokenizer(), language_model.vocab());
+  const std::int64_t room = language_model.context() - job->sequence.prompt_tokens;
+  job->token_limit = job->options.max_tokens > 0 ? std::min(job->options.max_tokens, room) : room;
+  job->result.arrival_ns = now_ns();
+  Generation handle(job->state);
+  {
+    const std::lock_guard lock(mutex);
+    if (stats.waiting + static_cast<int>(arrivals.size()) >= options.max_waiting) {
+      fail(ErrorCode::OutOfMemory, "generator: {} requests wait already, the limit is {}", options.max_waiting,
+           options.max_waiting);
+    }
+    job->sequence.arrival = arrival_count++;
+    arrivals.push_back(std::move(job));
+  }
+  arrived.notify_all();
+  return handle;
+}
+
+void Generator::Impl::run() {
+  for (;;) {
+    {
+      std::unique_lock lock(mutex);
+      arrived.wait(lock, [&] { return stopping || !arrivals.empty() || !jobs.empty(); });
+      if (stopping) break;
+      take_arrivals();
+    }
+    drop_stopped();
+    try {
+      step();
+    } catch (...) {
+      // The step served all of them; what it left in their caches is unknown.
+      end_all(std::current_exception());
+    }
+    update_stats();
+  }
+  const std::lock_guard lock(mutex);
+  take_arrivals();
+  end_all(std::make_exception_ptr(Error(ErrorCode::Cancelled, "generation: the generator was closed")));
+}
+
+/// With `mutex` held.
+void Generator::Impl::take_arrivals() {
+  for (JobPtr& job : arrivals) {
+    Sequence& sequence = job->sequence;
+    jobs.emplace(&sequence, std::move(job));
+    planner.add(sequence);
+  }
+  arrivals.clear();
+}
+
+void Generator::Impl::end(Job& job, std::exception_ptr error) {
+  planner.remove(job.sequence);
+  finish(job, std::move(error));
+  jobs.erase(&job.sequence);
+}
+
+void Generator::Impl::end_all(const std::exception_ptr& error) {
+  while (!jobs.empty()) end(*jobs.begin()->second, error);
+}
+
+/// Ends what was cancelled or is too late.
+void Generator::Impl::drop_stopped() {
+  const auto now = std::chrono::steady_clock::now();
+  for (auto it = jobs.begin(); it != jobs.end();) {
+    Job& job = *(it++)->second;
+    if (job.state->cancelled.load(std::memory_order_relaxed)) {
+      end(job, std::make_exception_ptr(Error(ErrorCode::Cancelled, "generation: cancelled by the caller")));
+    } else if (job.options.deadline && now > *job.options.deadline) {
+      end(job, std::make_exception_ptr(Error(ErrorCode::DeadlineExceeded, "generation: its deadline passed")));
+    }
+  }
+}
+
+void Generator::Impl::step() {
+  const std::vector<StepPart> parts = planner.plan();
+  if (parts.empty()) return;
+  std::vector<std::int64_t> wanted;
+  for (const StepPart& part : parts) {
+    Job& job = *jobs.at(part.sequence);
+    wanted.push_back(job.wanted_rows(part));
+    if (job.result.start_ns != 0) continue;
+    job.result.start_ns = now_ns();
+    job.result.reused_tokens = part.sequence->cached;
+  }
+  Tensor logits = language_model.run(step_inputs(parts, wanted, language_model.step_shape()));
+  planner.complete(parts);
+  count(parts);
+  std::span<float> left = logits.as_mutable<float>();
+  const auto vocab = static_cast<std::size_t>(language_model.vocab());
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    const std::size_t size = static_cast<std::size_t>(wanted[i]) * vocab;
+    use_logits(parts[i], left.first(size));
+    left = left.subspan(size);
+  }
+}
+
+void Generator::Impl::count(const std::vector<StepPart>& parts) {
+  std::int64_t rows = 0;
+  for (const StepPart& part : parts) rows += part.rows;
+  const std::lock_guard lock(mutex);
+  ++stats.steps;
+  stats.rows += rows;
+  stats.padded_rows += padded_size(rows) - rows;
+}
+
+/// Takes the logits of the last rows of a part, one row after the other.
+void Generator::Impl::use_logits(const StepPart& part, std::span<float> logits) {
+  Job& job = *jobs.at(part.sequence);
+  const auto vocab = static_cast<std::size_t>(language_model.vocab());
+  if (job.options.prompt_logprobs) {
+    auto position = static_cast<std::size_t>(job.sequence.cached) - logits.size() / vocab;
+    for (std::span<float> row = logits; !row.empty(); row = row.subspan(vocab), ++position) {
+      if (position >= job.result.prompt_logprobs.size()) break;
+      job.result.prompt_logprobs[position] = log_probability(row.first(vocab), job.sequence.tokens[position + 1]);
+    }
+  }
+  if (part.last) advance(job, logits.last(vocab));
+}
+
+/// Samples the next token of a sequence; what goes wrong here ends this one alone.
+void Generator::Impl::advance(Job& job, std::span<float> logits) {
+  std::optional<FinishReason> reason;
+  try {
+    reason = accept(job, job.sampler.sample(logits));
+  } catch (...) {
+    end(job, std::current_exception());
+    return;
+  }
+  if (!reason) return;
+  job.result.finish = *reason;
+  end(job, nullptr);
+}
+
+/// Appends a token; says why it is the last one, if it is.
+std::optional<FinishReason> Generator::Impl::accept(Job& job, SampledToken chosen) {
+  const std::int64_t count = static_cast<std::int64_t>(job.result.tokens.size()) + 1;
+  const bool end_token = !job.options.ignore_end && language_model.tokenizer().is_end_of_generation(chosen.id);
+  const bool last = end_token || count >= job.token_limit;
+  std::string text = end_token ? "" : job.stops.push(job.detokenizer.push(chosen.id));
+  if (last) text += job.stops.push(job.detokenizer.finish()) + job.stops.finish();
+
+  GeneratedToken token{chosen.id, std::move(text), chosen.log_probability, {}, now_ns()};
+  for (int i = 0; i < job.options.logprobs; ++i) {
+    const TokenLogProbability& top = chosen.top[static_cast<std::size_t>(i)];
+    token.top.emplace_back(top.id, top.log_probability);
+  }
+  job.sampler.accept(chosen.id);
+  job.sequence.tokens.push_back(chosen.id);
+  job.result.text += token.text;
+  job.result.tokens.push_back(token);
+  if (job.options.on_token && !job.options.on_token(token)) return FinishReason::Caller;
+  if (job.stops.stopped()) return FinishReason::Stop;
+  if (end_token) return FinishReason::End;
+  if (!last) return std::nullopt;
+  return count == job.options.max_tokens ? FinishReason::Length : FinishReason::Context;
+}
+
+void Generator::Impl::update_stats() {
+  const std::lock_guard lock(mutex);
+  stats.running = static_cast<int>(planner.running());
+  stats.waiting = static_cast<int>(planner.waiting());
+  stats.preemptions = planner.preemptions();
+  stats.pages_in_use = pool.in_use();
+}
+
+Generator::Generator(const Model& model, const GeneratorOptions& options)
+    : impl_(std::make_shared<Impl>(model, options)) {}
+
+Generation Generator::submit(std::vector<TokenId> prompt, GenerationOptions options) {
+  return impl_->submit(std::move(prompt), std::move(options));
+}
+
+const Tokenizer& Generator::tokenizer() const { return impl_->language_model.tokenizer(); }
+std::int64_t Generator::context() const { return impl_->language_model.context(); }
+
+GeneratorStats Generator::stats() const {
+  const std::lock_guard lock(impl_->mutex);
+  GeneratorStats stats = impl_->stats;
+  const CachePlan& cache = impl_->language_model.cache();
+  stats.pages = cache.pages;
+  stats.page_tokens = cache.page_tokens;
+  stats.cache_bytes = cache.bytes();
+  return stats;
+}
+
+GenerationResult Generation::wait() {
+  std::unique_lock lock(state_->mutex);
+  state_->changed.wait(lock, [&] { return state_->done; });
+  if (state_->error != nullptr) std::rethrow_exception(state_->error);
+  return state_->result;
+}
+
+bool Generation::done() const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->done;
+}
+
+void Generation::cancel() { state_->cancelled.store(true, std::memory_order_relaxed); }
+
+}  // namespace naru

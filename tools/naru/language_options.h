@@ -1,0 +1,64 @@
+// The options of the commands that run language models: the model, its caches, sampling.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include "naru/generate.h"
+#include "tools/naru/engine_options.h"
+
+namespace naru::tool {
+
+struct LanguageOptions {
+  std::string model;
+  DeviceChoice device;
+  std::string kv_type = "f16";
+  GeneratorOptions generator;
+  GenerationOptions generation;
+
+  /// The model and what bounds its memory.
+  void add_model_to(CLI::App& command) {
+    command.add_option("model", model, "Model: .gguf, .naru, or a Hugging Face folder")->required();
+    device.add_to(command);
+    command.add_option("--ctx", generator.context, "Tokens that a sequence may have; 0: the model's, at most 4096")
+        ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 24));
+    command.add_option("--kv-type", kv_type, "Element type of the KV caches")
+        ->check(CLI::IsMember({"f32", "f16", "bf16", "q8_0", "q4_0"}))
+        ->capture_default_str();
+    command.add_option("--step-tokens", generator.step_tokens, "Rows of one step; long prompts are cut into such parts")
+        ->check(CLI::Range(1, 65536))
+        ->capture_default_str();
+  }
+
+  /// How tokens are drawn.
+  void add_sampling_to(CLI::App& command) {
+    SamplingParameters& s = generation.sampling;
+    command.add_option("--max-tokens", generation.max_tokens, "Tokens to generate; 0: up to the context")
+        ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 24))
+        ->capture_default_str();
+    command.add_option("--temperature", s.temperature, "0: always the most probable token")->capture_default_str();
+    command.add_option("--top-k", s.top_k, "Keep the K most probable tokens; 0: all")->capture_default_str();
+    command.add_option("--top-p", s.top_p, "Keep the most probable tokens that reach this share")->capture_default_str();
+    command.add_option("--min-p", s.min_p, "Drop tokens less probable than this share of the best")->capture_default_str();
+    command.add_option("--typical-p", s.typical_p, "Keep the most typical tokens that reach this share")->capture_default_str();
+    command.add_option("--repetition-penalty", s.repetition_penalty, "Above 1: tokens seen become less probable")->capture_default_str();
+    command.add_option("--presence-penalty", s.presence_penalty, "Subtracted once from tokens generated")->capture_default_str();
+    command.add_option("--frequency-penalty", s.frequency_penalty, "Subtracted for each time a token was generated")->capture_default_str();
+    command.add_option("--seed", s.seed, "Seed of the draws")->capture_default_str();
+    command.add_option("--stop", generation.stop, "Text that ends the generation; may be given again");
+  }
+
+  Model load(Engine& engine) const {
+    ModelOptions options;
+    options.kv_type = *dtype_from_string(kv_type);
+    return engine.load(model, options);
+  }
+
+  GeneratorOptions generator_options(int sequences = 1) const {
+    GeneratorOptions options = generator;
+    options.max_sequences = sequences;
+    options.memory_budget_bytes = device.engine_options().memory_budget_bytes;
+    return options;
+  }
+};
+
+}  // namespace naru::tool
