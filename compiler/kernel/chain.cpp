@@ -261,25 +261,55 @@ Expr apply_element(Call& call, std::string_view op, std::vector<Expr> operands, 
   return call.let(row->function(args));
 }
 
-Chain::Chain(Lowering& lowering, Call& call, const Shape& output) {
+namespace {
+
+/// The shape with dimensions from `first` on as one.
+Shape merged_shape(const Shape& shape, std::int64_t first) {
+  std::vector<std::int64_t> dims(shape.begin(), shape.begin() + first);
+  if (first < shape.rank()) dims.push_back(shape.numel(first, shape.rank()));
+  return Shape(dims);
+}
+
+}  // namespace
+
+bool Chain::merges(const Lowering& lowering, const Shape& output, std::int64_t merge_from) {
+  const Node& node = lowering.node();
+  if (!node.has("post_ops")) return true;
+  for (std::size_t i = first_operand(node); i < node.inputs.size(); ++i) {
+    const Shape own = with_rank(lowering.shape(i), output.rank());
+    bool same = true, single = true;
+    for (std::int64_t d = merge_from; d < output.rank(); ++d) {
+      same = same && own[d] == output[d];
+      single = single && own[d] == 1;
+    }
+    if (!same && !single) return false;
+  }
+  return true;
+}
+
+Chain::Chain(Lowering& lowering, Call& call, const Shape& output, std::int64_t merge_from) {
   const Node& node = lowering.node();
   if (!node.has("post_ops")) return;
+  const Shape walked = merged_shape(output, merge_from);
   std::size_t operand = first_operand(node);
   for (const PostStep& step : post_steps(node)) {
     Step made{step.op->name, step.alpha, step.beta, std::nullopt, {}};
     if (step.op->binary) {
       const Rep rep = lowering.input(operand++);
       made.operand = call.read(rep);
-      for (const std::int64_t stride : broadcast_strides(rep.shape, output)) {
-        made.strides.push_back(stride == 0 ? Expr(0) : call.size(stride));
+      const Shape own = merged_shape(with_rank(rep.shape, output.rank()), merge_from);
+      for (const std::int64_t stride : broadcast_strides(own, walked)) {
+        made.strides.push_back(stride <= 1 ? Expr(stride) : call.size(stride));
       }
     }
     steps_.push_back(std::move(made));
   }
 }
 
-bool Chain::has_operands() const {
-  return std::any_of(steps_.begin(), steps_.end(), [](const Step& step) { return step.operand.has_value(); });
+bool Chain::takes_vectors() const {
+  return std::all_of(steps_.begin(), steps_.end(), [](const Step& step) {
+    return !step.operand || (step.operand->element == Element::F32 && step.strides.back().known().has_value());
+  });
 }
 
 Expr Chain::apply(Call& call, Expr value, const std::vector<Expr>& at) const {
@@ -288,7 +318,8 @@ Expr Chain::apply(Call& call, Expr value, const std::vector<Expr>& at) const {
     if (step.operand) {
       Expr index(0);
       for (std::size_t d = 0; d < at.size(); ++d) index = index + at[d] * step.strides[d];
-      operands.push_back(call.load(*step.operand, index));
+      const bool repeats = step.strides.empty() || step.strides.back().known() == 0;
+      operands.push_back(call.load(*step.operand, index, repeats ? 1 : value.type().lanes));
     }
     value = apply_element(call, step.op, std::move(operands), step.alpha, step.beta);
   }

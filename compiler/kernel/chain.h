@@ -42,13 +42,17 @@ Expr apply_element(Call& call, std::string_view op, std::vector<Expr> operands, 
 /// The chain of post-ops of a fused node, whose operands are read while the output is written.
 class Chain {
  public:
-  /// Binds the operands; `output` is the shape of the fused node's result.
-  Chain(Lowering& lowering, Call& call, const Shape& output);
-  /// The value after the chain at coordinates `at` of the output, outermost first.
+  /// Binds the operands; `output` is the shape of the fused node's result. Dimensions from `merge_from`
+  /// on are walked as one.
+  Chain(Lowering& lowering, Call& call, const Shape& output, std::int64_t merge_from);
+  /// True when every operand has the output's dimensions from `merge_from` on, or repeats over all of them.
+  static bool merges(const Lowering& lowering, const Shape& output, std::int64_t merge_from);
+  /// The value after the chain at coordinates `at` of the output, outermost first. A vector holds
+  /// elements side by side along the last dimension.
   Expr apply(Call& call, Expr value, const std::vector<Expr>& at) const;
+  /// True when the operands can be read as vectors.
+  bool takes_vectors() const;
   bool empty() const { return steps_.empty(); }
-  /// True when a step reads an operand: only then do the coordinates count.
-  bool has_operands() const;
 
  private:
   struct Step {

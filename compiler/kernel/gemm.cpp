@@ -8,32 +8,54 @@
 namespace naru::kernel {
 namespace {
 
-/// Stores block `tile` (an array of rows x columns) through the epilogue.
-void store_block(Call& call, const Gemm& gemm, Buffer y, Array block, const std::vector<Expr>& batch, const Expr& base,
-                 const Expr& row, const Expr& column, const Expr& rows, const Expr& columns) {
-  const Expr row_stride = call.size(gemm.y_place.row);
-  const std::int32_t width = gemm.tile.columns();
-  call.loop(gemm.tile.rows, [&](const Expr& r) {
-    const Expr at_row = call.let(row + r);
-    call.when(at_row < rows, [&] {
-      const Expr line = call.let(base + at_row * row_stride);
-      const auto element = [&](const Expr& j, const Expr& n) {
-        Expr value = call.load(block, r * width + j);
-        if (gemm.epilogue) value = gemm.epilogue(call, value, batch, at_row, n);
-        call.store(y, line + n, cast(value, y.element));
-      };
-      // Whole blocks store without a test per element, so that the loop becomes vectors.
-      call.when(column <= columns - width,
-                [&] { call.loop(width, [&](const Expr& j) { element(j, call.let(column + j)); }); },
-                [&] {
-                  call.loop(width, [&](const Expr& j) {
-                    const Expr n = call.let(column + j);
-                    call.when(n < columns, [&] { element(j, n); });
-                  });
-                });
+/// A block of results in registers, and where it goes.
+struct ResultBlock {
+  const Gemm& gemm;
+  Buffer y;
+  Array spill;  ///< for blocks at the border, rows x columns
+  std::vector<Variable> sums;
+  std::vector<Expr> batch;
+  Expr base, row, column, rows, columns, row_stride;
+
+  Expr finished(Call& call, Expr value, const Expr& at_row, const Expr& at_column) const {
+    if (gemm.epilogue) value = gemm.epilogue(call, std::move(value), batch, at_row, at_column);
+    return cast(value, y.element);
+  }
+
+  void store_vectors(Call& call) const {
+    for (std::int32_t r = 0; r < gemm.tile.rows; ++r) {
+      const Expr at_row = call.let(row + r);
+      call.when(at_row < rows, [&] {
+        const Expr line = call.let(base + at_row * row_stride);
+        for (std::int32_t v = 0; v < gemm.tile.vectors; ++v) {
+          const Expr n = call.let(column + v * gemm.tile.lanes);
+          call.store(y, line + n, finished(call, sums[static_cast<std::size_t>(r * gemm.tile.vectors + v)], at_row, n));
+        }
+      });
+    }
+  }
+
+  void store_elements(Call& call) const {
+    const std::int32_t width = gemm.tile.columns();
+    for (std::size_t i = 0; i < sums.size(); ++i) call.store(spill, static_cast<int>(i) * gemm.tile.lanes, sums[i]);
+    call.loop(gemm.tile.rows, [&](const Expr& r) {
+      const Expr at_row = call.let(row + r);
+      call.when(at_row < rows, [&] {
+        const Expr line = call.let(base + at_row * row_stride);
+        call.loop(width, [&](const Expr& j) {
+          const Expr n = call.let(column + j);
+          call.when(n < columns, [&] { call.store(y, line + n, finished(call, call.load(spill, r * width + j), at_row, n)); });
+        });
+      });
     });
-  });
-}
+  }
+
+  void store(Call& call) const {
+    const bool vectors = gemm.vector_epilogue && (y.element == Element::F32 || gemm.tile.lanes == 1);
+    if (!vectors) return store_elements(call);
+    call.when(column <= columns - gemm.tile.columns(), [&] { store_vectors(call); }, [&] { store_elements(call); });
+  }
+};
 
 }  // namespace
 
@@ -64,20 +86,39 @@ Rep pack_panels(Lowering& lowering, const Rep& b, std::int64_t matrices, std::in
                 const MatrixPlace& place, std::int64_t depth, std::int64_t columns, const GemmTile& tile) {
   const std::int64_t panels = panel_count(columns, tile);
   const Rep packed = lowering.prepared(DType::F32, Shape{matrices, panels, depth, tile.columns()}, {b});
-  Call call(lowering, "pack_panels");
+  const bool side_by_side = place.column == 1;
+  const std::int32_t width = tile.columns();
+  Call call(lowering, fmt::format("pack_panels_{}x{}", tile.vectors, tile.lanes));
+  call.limit_group(16);
   const Buffer x = call.read(b);
   const Buffer y = call.write(packed);
   const Expr matrix = call.size(matrix_stride);
   const Expr row = call.size(place.row);
-  const Expr column = place.column == 1 ? Expr(1) : call.size(place.column);
+  const Expr column = side_by_side ? Expr(1) : call.size(place.column);
   const Expr count = call.size(columns);
-  const std::vector<std::int64_t> extents = {matrices, panels, depth, tile.columns()};
-  const std::vector<Expr> shape = {call.size(matrices), call.size(panels), call.size(depth), Expr(tile.columns())};
+  const std::vector<std::int64_t> extents = {matrices, panels, depth};
+  const std::vector<Expr> shape = sizes(call, extents);
   const auto at = call.points(shape, extents);
-  const Expr n = call.let(at[1] * tile.columns() + at[3]);
-  const Expr inside = n < count;
-  const Expr value = call.load(x, at[0] * matrix + at[2] * row + call.let(min(n, count - 1)) * column);
-  call.store(y, ravel(at, shape), select(inside, cast(value, Element::F32), literal(Element::F32, 0)));
+  const Expr first = call.let(at[1] * width);
+  const Expr from = call.let(at[0] * matrix + at[2] * row);
+  const Expr to = call.let(ravel(at, shape) * width);
+  const auto by_element = [&] {
+    call.loop(width, [&](const Expr& j) {
+      const Expr n = call.let(first + j);
+      const Expr value = cast(call.load(x, from + call.let(min(n, count - 1)) * column), Element::F32);
+      call.store(y, to + j, select(n < count, value, literal(Element::F32, 0)));
+    });
+  };
+  const auto by_vector = [&] {
+    for (std::int32_t v = 0; v < tile.vectors; ++v) {
+      call.store(y, to + v * tile.lanes, call.load(x, from + first + v * tile.lanes, tile.lanes));
+    }
+  };
+  if (side_by_side && x.element == Element::F32) {
+    call.when(first <= count - width, by_vector, by_element);
+  } else {
+    by_element();
+  }
   call.launch_prepared(naru::to_string(b.shape) + " -> " + naru::to_string(packed.shape));
   return packed;
 }
@@ -127,11 +168,8 @@ void emit_gemm(Lowering& lowering, const char* name, const Gemm& gemm, std::stri
       }
     }
   });
-  for (std::int32_t i = 0; i < tile.rows * tile.vectors; ++i) {
-    call.store(block, i * tile.lanes, sums[static_cast<std::size_t>(i)]);
-  }
   const Expr y_base = call.let(dot(call, batch, gemm.y_place.batch));
-  store_block(call, gemm, y, block, batch, y_base, row, call.let(panel * width), rows, columns);
+  ResultBlock{gemm, y, block, sums, batch, y_base, row, call.let(panel * width), rows, columns, call.size(gemm.y_place.row)}.store(call);
   call.launch(std::move(note));
 }
 

@@ -41,9 +41,11 @@ struct Gemm {
   std::vector<std::int64_t> b_matrix;     ///< stride in matrices by batch dimension
   Rep y;
   MatrixPlace y_place;                    ///< columns lie side by side
-  /// What becomes of an element before it is stored; batch coordinates, row and column.
+  /// What becomes of an element before it is stored; batch coordinates, row and column. A vector holds
+  /// elements of a row side by side: only where `vector_epilogue` says so.
   std::function<Expr(Call&, Expr value, const std::vector<Expr>& batch, Expr row, Expr column)> epilogue;
-  /// Binds what the epilogue reads.
+  bool vector_epilogue = true;
+  /// Binds what the epilogue reads, before the grid is made.
   std::function<void(Call&)> bind;
 };
 

@@ -74,29 +74,6 @@ template <class To, class From> __device__ inline To naru_bits(From from) {
   memcpy(&to, &from, sizeof(To));
   return to;
 }
-template <class T, int N> struct naru_vec {
-  T v[N];
-  naru_vec() = default;
-  __device__ naru_vec(T x) { for (int i = 0; i < N; ++i) v[i] = x; }
-};
-template <int N, class T> __device__ inline naru_vec<T, N> naru_load(const T* p) {
-  naru_vec<T, N> r;
-  for (int i = 0; i < N; ++i) r.v[i] = p[i];
-  return r;
-}
-template <int N, class T> __device__ inline void naru_store(T* p, naru_vec<T, N> x) {
-  for (int i = 0; i < N; ++i) p[i] = x.v[i];
-}
-template <class T, int N> __device__ inline naru_vec<T, N> fma(naru_vec<T, N> a, naru_vec<T, N> b, naru_vec<T, N> c) {
-  for (int i = 0; i < N; ++i) c.v[i] = fma(a.v[i], b.v[i], c.v[i]);
-  return c;
-}
-#define NARU_INFIX(op) \
-  template <class T, int N> __device__ inline naru_vec<T, N> operator op(naru_vec<T, N> a, naru_vec<T, N> b) { \
-    for (int i = 0; i < N; ++i) a.v[i] = a.v[i] op b.v[i]; \
-    return a; \
-  }
-NARU_INFIX(+) NARU_INFIX(-) NARU_INFIX(*) NARU_INFIX(/)
 )cu";
 
 class Printer {
@@ -146,7 +123,7 @@ class Printer {
 
   std::string name(const ValueType& type) const {
     if (type.lanes == 1) return name(type.element);
-    if (dialect_ == Dialect::Cuda) return fmt::format("naru_vec<{}, {}>", name(type.element), type.lanes);
+    NARU_CHECK(dialect_ == Dialect::OpenCl, "kernel " + kernel_.name + ": CUDA C has no vector arithmetic; lower with one lane");
     // Comparisons of vectors give masks of integers as wide as what is compared.
     return fmt::format("{}{}", name(type.element == Element::Bool ? Element::I32 : type.element), type.lanes);
   }
@@ -203,7 +180,6 @@ class Printer {
     }
     const int lanes = s.value->type.lanes;
     if (lanes == 1) return fmt::format("b{}[{}] = {};", s.index, at, value);
-    if (dialect_ == Dialect::Cuda) return fmt::format("naru_store(b{} + ({}), {});", s.index, at, value);
     return fmt::format("vstore{}({}, 0, b{} + ({}));", lanes, value, s.index, at);
   }
 
@@ -211,7 +187,6 @@ class Printer {
     const int lanes = s.value->type.lanes;
     const std::string at = print(*s.at);
     if (lanes == 1) return fmt::format("a{}[{}] = {};", s.index, at, print(*s.value));
-    if (dialect_ == Dialect::Cuda) return fmt::format("naru_store(a{} + ({}), {});", s.index, at, print(*s.value));
     return fmt::format("vstore{}({}, 0, a{} + ({}));", lanes, print(*s.value), s.index, at);
   }
 
@@ -223,7 +198,6 @@ class Printer {
     }
     if (element == Element::Bool) return fmt::format("(b{}[{}] != 0)", e.index, at);
     if (e.type.lanes == 1) return fmt::format("b{}[{}]", e.index, at);
-    if (dialect_ == Dialect::Cuda) return fmt::format("naru_load<{}>(b{} + ({}))", e.type.lanes, e.index, at);
     return fmt::format("vload{}(0, b{} + ({}))", e.type.lanes, e.index, at);
   }
 

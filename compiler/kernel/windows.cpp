@@ -17,17 +17,14 @@ void taps(Call& call, const WindowArgs& window, const std::vector<Expr>& at, std
   });
 }
 
-void all_taps(Call& call, const WindowArgs& window, const std::vector<Expr>& at, std::size_t axis, const Expr& fine,
-              const Expr& inside, const Expr& tap, const std::function<void(Expr, Expr, Expr)>& body) {
-  if (axis == at.size()) return body(fine, inside, tap);
-  const Expr first = call.let(at[axis] * window.strides[axis] - window.pads[axis]);
-  call.loop(window.kernel[axis], [&](const Expr& k) {
-    const Expr position = call.let(first + k * window.dilations[axis]);
-    const Expr fits = position >= 0 && position < window.fine[axis];
-    const Expr clamped = call.let(max(min(position, window.fine[axis] - 1), 0));
-    const Expr next = call.let(axis == 0 ? clamped : fine * window.fine[axis] + clamped);
-    all_taps(call, window, at, axis + 1, next, call.let(axis == 0 ? fits : inside && fits),
-             call.let(axis == 0 ? k : tap * window.kernel[axis] + k), body);
+void all_taps(Call& call, const WindowArgs& window, std::vector<Expr>& k, const Expr& tap,
+              const std::function<void(const std::vector<Expr>&, Expr)>& body) {
+  const std::size_t axis = k.size();
+  if (axis == window.kernel.size()) return body(k, tap);
+  call.loop(window.kernel[axis], [&](const Expr& i) {
+    k.push_back(i);
+    all_taps(call, window, k, call.let(axis == 0 ? i : tap * window.kernel[axis] + i), body);
+    k.pop_back();
   });
 }
 
@@ -58,9 +55,10 @@ void each_tap(Call& call, const WindowArgs& window, const std::vector<Expr>& at,
   taps(call, window, at, 0, Expr(0), Expr(0), body);
 }
 
-void each_tap_or_padding(Call& call, const WindowArgs& window, const std::vector<Expr>& at,
-                         const std::function<void(Expr, Expr, Expr)>& body) {
-  all_taps(call, window, at, 0, Expr(0), Expr(), Expr(0), body);
+void each_kernel_tap(Call& call, const WindowArgs& window,
+                     const std::function<void(const std::vector<Expr>&, Expr)>& body) {
+  std::vector<Expr> k;
+  all_taps(call, window, k, Expr(0), body);
 }
 
 void each_source(Call& call, const WindowArgs& window, const std::vector<Expr>& at,

@@ -19,10 +19,9 @@ WindowArgs window_args(Call& call, const PatchGrid& grid);
 void each_tap(Call& call, const WindowArgs& window, const std::vector<Expr>& at,
               const std::function<void(Expr fine, Expr tap)>& body);
 
-/// Loops over all taps; `body` also gets whether the tap lies inside, and an index that may be read
-/// either way.
-void each_tap_or_padding(Call& call, const WindowArgs& window, const std::vector<Expr>& at,
-                         const std::function<void(Expr fine, Expr inside, Expr tap)>& body);
+/// Loops over all taps of a kernel; `body` gets the coordinates and the row-major index of the tap.
+void each_kernel_tap(Call& call, const WindowArgs& window,
+                     const std::function<void(const std::vector<Expr>& k, Expr tap)>& body);
 
 /// Loops over the taps through which fine coordinates `at` are seen from coarse positions: the
 /// transpose of each_tap(). `body` gets the indices of the coarse element and of the tap.

@@ -13,27 +13,33 @@ ConvSizes sizes_of(const Lowering& lowering) {
   return conv_sizes(lowering.node(), lowering.shape(0), lowering.shape(1), lowering.output_shape(0));
 }
 
-/// Bias and post-ops of an output element.
+/// Bias and post-ops of output elements: of one, or of a vector of pixels side by side.
 class Epilogue {
  public:
-  Epilogue(Lowering& lowering, Call& call) : chain_(lowering, call, lowering.output_shape(0)) {
+  Epilogue(Lowering& lowering, Call& call)
+      : merged_(Chain::merges(lowering, lowering.output_shape(0), 2)),
+        chain_(lowering, call, lowering.output_shape(0), merged_ ? 2 : lowering.output_shape(0).rank()) {
     const Shape y = lowering.output_shape(0);
-    spatial_ = sizes(call, std::vector<std::int64_t>(y.begin() + 2, y.end()));
+    if (!merged_) spatial_ = sizes(call, std::vector<std::int64_t>(y.begin() + 2, y.end()));
     if (lowering.has_input(2)) bias_ = call.in(2);
   }
+
+  bool takes_vectors() const { return merged_ && chain_.takes_vectors(); }
 
   Expr operator()(Call& call, Expr value, const Expr& image, const Expr& channel, const Expr& pixel) const {
     if (bias_) value = call.let(value + cast(call.load(*bias_, channel), value.element()));
     if (chain_.empty()) return value;
     std::vector<Expr> at = {image, channel};
-    // A chain without operands needs no coordinates.
-    if (chain_.has_operands()) {
+    if (merged_) {
+      at.push_back(pixel);
+    } else {
       for (const Expr& d : unravel(call, pixel, spatial_)) at.push_back(d);
     }
     return chain_.apply(call, value, at);
   }
 
  private:
+  bool merged_;
   Chain chain_;
   std::vector<Expr> spatial_;
   std::optional<Buffer> bias_;
@@ -47,7 +53,8 @@ bool is_pointwise(const PatchGrid& grid) {
   return all(grid.kernel, 1) && all(grid.strides, 1) && all(grid.pads, 0) && grid.fine == grid.coarse;
 }
 
-/// Panels of patches: [image and group][panel][channel and tap][pixel of the panel].
+/// Panels of patches: [image and group][panel][channel and tap][pixel of the panel]. One item fills all
+/// taps of a channel: the loop over a panel's pixels is innermost and has no branches.
 Rep pack_patches(Lowering& lowering, const ConvSizes& sizes_, const GemmTile& tile) {
   const PatchGrid& grid = sizes_.grid;
   const Rep input = lowering.input(0);
@@ -56,24 +63,41 @@ Rep pack_patches(Lowering& lowering, const ConvSizes& sizes_, const GemmTile& ti
   const std::int64_t panels = panel_count(grid.coarse_size(), tile);
   const std::int32_t width = tile.columns();
   const Rep packed = lowering.scratch(DType::F32, Shape{planes, panels, sizes_.in_channels * taps, width});
-  Call call(lowering, "pack_patches");
+  Call call(lowering, fmt::format("pack_patches_{}", width));
+  call.limit_group(8);
   const Buffer x = call.read(input);
   const Buffer y = call.write(packed);
   const WindowArgs window = window_args(call, grid);
+  std::vector<Array> firsts;
+  for (std::size_t d = 0; d < grid.fine.size(); ++d) firsts.push_back(call.array(Element::I32, width, false));
   const Expr fine = call.size(grid.fine_size());
   const Expr pixels = call.size(grid.coarse_size());
   const Expr tap_count = call.size(taps);
-  const std::vector<std::int64_t> extents = {planes, panels, sizes_.in_channels, width};
-  const std::vector<Expr> shape = {call.size(planes), call.size(panels), call.size(sizes_.in_channels), Expr(width)};
+  const std::vector<std::int64_t> extents = {planes, panels, sizes_.in_channels};
+  const std::vector<Expr> shape = sizes(call, extents);
   const auto at = call.points(shape, extents);
-  const Expr pixel = call.let(at[1] * width + at[3]);
-  const Expr to = call.let((((at[0] * shape[1] + at[1]) * shape[2] + at[2]) * tap_count) * width + at[3]);
+  // The last panel's spare columns repeat the last pixel.
+  call.loop(width, [&](const Expr& j) {
+    const std::vector<Expr> place = unravel(call, call.let(min(at[1] * width + j, pixels - 1)), window.coarse);
+    for (std::size_t d = 0; d < place.size(); ++d) call.store(firsts[d], j, place[d] * window.strides[d] - window.pads[d]);
+  });
+  const Expr to = call.let(((at[0] * shape[1] + at[1]) * shape[2] + at[2]) * tap_count * width);
   const Expr from = call.let((at[0] * shape[2] + at[2]) * fine);
-  const std::vector<Expr> place = unravel(call, call.let(min(pixel, pixels - 1)), window.coarse);
-  // Taps in the padding read as zero; the last panel's spare columns repeat the last pixel.
-  each_tap_or_padding(call, window, place, [&](const Expr& element, const Expr& inside, const Expr& tap) {
-    const Expr value = cast(call.load(x, from + element), Element::F32);
-    call.store(y, to + tap * width, select(inside, value, literal(Element::F32, 0)));
+  each_kernel_tap(call, window, [&](const std::vector<Expr>& k, const Expr& tap) {
+    const Expr line = call.let(to + tap * width);
+    call.loop(width, [&](const Expr& j) {
+      Expr element(0);
+      Expr inside = literal(Element::Bool, 1);
+      for (std::size_t d = 0; d < k.size(); ++d) {
+        const Expr position = call.let(call.load(firsts[d], j) + k[d] * window.dilations[d]);
+        const Expr fits = position >= 0 && position < window.fine[d];
+        const Expr clamped = max(min(position, window.fine[d] - 1), 0);
+        inside = d == 0 ? fits : inside && fits;
+        element = call.let(d == 0 ? clamped : element * window.fine[d] + clamped);
+      }
+      const Expr value = cast(call.load(x, from + element), Element::F32);
+      call.store(y, line + j, select(inside, value, literal(Element::F32, 0)));
+    });
   });
   call.launch(naru::to_string(input.shape) + " -> " + naru::to_string(packed.shape));
   return packed;
@@ -103,6 +127,7 @@ void lower_blocked(Lowering& lowering) {
   Expr group_size;
   gemm.bind = [&](Call& call) {
     epilogue.emplace(lowering, call);
+    gemm.vector_epilogue = epilogue->takes_vectors();
     group_size = call.size(sizes_.out_channels);
   };
   gemm.epilogue = [&](Call& call, Expr value, const std::vector<Expr>& batch, Expr row, Expr column) {
@@ -202,7 +227,7 @@ void lower_transposed(Lowering& lowering) {
   const DirectPoint point = direct_point(call, sizes_, sizes_.grid.fine);
   const Variable total = call.var(literal(computed(y.element), 0));
   const Expr x_base = call.let((point.image * groups + point.group) * channels * coarse);
-  const Expr w_base = call.let((point.group * channels * outputs + (point.channel - point.group * outputs)) * taps);
+  const Expr w_base = call.let((point.group * channels * outputs + point.channel % outputs) * taps);
   const Expr w_stride = call.let(outputs * taps);
   each_source(call, window, point.at, [&](const Expr& from, const Expr& tap) {
     call.loop(channels, [&](const Expr& c) {

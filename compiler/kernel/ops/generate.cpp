@@ -37,6 +37,16 @@ std::string refuses_known(const NodeView& view, const Target& target) {
   return view.node.captures.empty() ? "" : "it runs sub-graphs";
 }
 
+/// A value repeated over the output, whose shape is all that the input says.
+void lower_filled(Lowering& lowering) {
+  const std::vector<std::int64_t> dims = lowering.output_shape(0).dims();
+  const Tensor shape = Tensor::from<std::int64_t>(Shape{static_cast<std::int64_t>(dims.size())}, std::span<const std::int64_t>(dims));
+  const std::vector<Datum> inputs = {shape};
+  lowering.set_output(0, lowering.literal(evaluate_node(lowering.node(), inputs)[0].tensor));
+}
+
+std::string refuses_filled(const NodeView& view, const Target& target) { return refuses_type(view.output_dtype(0), target); }
+
 // Running sums and products
 
 void lower_cumulative(Lowering& lowering) {
@@ -145,10 +155,11 @@ std::string refuses_top_k(const NodeView& view, const Target& target) { return r
 }  // namespace
 
 void add_generate_kernels(std::vector<KernelEntry>& table) {
-  for (const char* op : {"Constant", "ConstantOfShape", "EyeLike", "Range", "Shape", "Size", "MelWeightMatrix", "HannWindow", "HammingWindow",
+  for (const char* op : {"Constant", "EyeLike", "Range", "Shape", "Size", "MelWeightMatrix", "HannWindow", "HammingWindow",
                          "BlackmanWindow"}) {
     table.push_back({op, "data of the program", refuses_known, lower_known});
   }
+  table.push_back({"ConstantOfShape", "data of the program", refuses_filled, lower_filled});
   for (const char* op : {"CumSum", "CumProd"}) table.push_back({op, "running value", refuses_types, lower_cumulative});
   table.push_back({"TopK", "selection", refuses_top_k, lower_top_k});
   table.push_back({"BitCast", "view", refuses_types, lower_bit_cast});

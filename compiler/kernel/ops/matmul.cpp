@@ -80,8 +80,14 @@ class Epilogue {
       addend_strides_ = sizes_of(call, broadcast_strides(c.shape, whole_));
     }
     // alpha and beta other than 1 are rare and few: literals.
-    chain_.emplace(lowering_, call, whole_);
+    chain_.emplace(lowering_, call, whole_, whole_.rank());
     extents_ = sizes(call, whole_);
+  }
+
+  /// True when the addend and the chain's operands can be read as vectors along a row.
+  bool takes_vectors() const {
+    const bool addend = !product_.has_addend || (addend_.element == Element::F32 && addend_strides_.back().known().has_value());
+    return addend && chain_->takes_vectors();
   }
 
   Expr operator()(Call& call, Expr value, const std::vector<Expr>& batch, const Expr& row, const Expr& column) const {
@@ -91,7 +97,8 @@ class Epilogue {
     if (product_.has_addend) {
       Expr index(0);
       for (std::size_t d = 0; d < at.size(); ++d) index = index + at[d] * addend_strides_[d];
-      Expr addend = cast(call.load(addend_, index), value.element());
+      const bool repeats = addend_strides_.back().known() == 0;
+      Expr addend = cast(call.load(addend_, index, repeats ? 1 : value.type().lanes), value.element());
       if (product_.beta != 1) addend = scaled(addend, product_.beta);
       value = call.let(wrapping(Op::Add, value, addend));
     }
@@ -106,7 +113,7 @@ class Epilogue {
 
   static std::vector<Expr> sizes_of(Call& call, const std::vector<std::int64_t>& strides) {
     std::vector<Expr> result;
-    for (const std::int64_t stride : strides) result.push_back(stride == 0 ? Expr(0) : call.size(stride));
+    for (const std::int64_t stride : strides) result.push_back(stride <= 1 ? Expr(stride) : call.size(stride));
     return result;
   }
 
@@ -156,7 +163,10 @@ void lower_blocked(Lowering& lowering) {
   gemm.y = lowering.output(0);
   gemm.y_place = {batch_strides(product.batch, product.batch, product.rows * product.columns), product.columns, 1};
   Epilogue epilogue(lowering, product);
-  gemm.bind = [&](Call& call) { epilogue.bind(call); };
+  gemm.bind = [&](Call& call) {
+    epilogue.bind(call);
+    gemm.vector_epilogue = epilogue.takes_vectors();
+  };
   gemm.epilogue = [&](Call& call, Expr value, const std::vector<Expr>& batch, Expr row, Expr column) {
     return epilogue(call, std::move(value), batch, row, column);
   };

@@ -16,8 +16,10 @@ TEST(KernelCuda, EveryKernelCompilesForEveryArchitecture) {
 #else
   std::string text = kernel::prelude(kernel::Dialect::Cuda);
   std::set<std::string> seen;
+  kernel::Target target;
+  target.vector_lanes = 1;
   for (const NamedCase& named : kernel_cases()) {
-    const kernel::Program program = lower(named.test);
+    const kernel::Program program = lower(named.test, target);
     for (const auto* launches : {&program.prepare, &program.launches}) {
       for (const kernel::Launch& launch : *launches) {
         if (seen.insert(kernel::symbol_of(*launch.kernel)).second) text += kernel::print(*launch.kernel, kernel::Dialect::Cuda);
