@@ -191,9 +191,176 @@ constexpr std::array<DotLoop, kMaxDotRows> kDotF32 = {dot_f32<1, 4>, dot_f32<2, 
 
 #include "backends/cpu/linear/loops.inc"
 
+/// One row, whose time is that of reading the weights: fetched well before they are needed.
+constexpr int kPrefetchBytes = 4096;
+
+template <int kBytes>
+inline void prefetch(const Byte* from) {
+#pragma GCC unroll 16
+  for (int i = 0; i < kBytes; i += 64) _mm_prefetch(reinterpret_cast<const char*>(from + kPrefetchBytes + i), _MM_HINT_T0);
+}
+
+/// `kBits` bits of the codes of depth group `g`, half `v` of the rows, out of a plane.
+template <int kBits>
+inline __m256i plane_bits(const Byte* plane, int g, int v) {
+  constexpr int kGroups = kBits == 8 ? 8 : kBits;  // whose lowest codes stand side by side in the plane
+  const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(plane) + g % kGroups * 2 + v);
+  if constexpr (kBits == 8) return bits;
+  return _mm256_and_si256(_mm256_srli_epi16(bits, g / kGroups * kBits), _mm256_set1_epi8((1 << kBits) - 1));
+}
+
+template <std::size_t kFormat>
+inline __m256i group_codes(const Byte* packed, int g, int v) {
+  constexpr TileFormat f = kTileFormats[kFormat];
+  __m256i codes = plane_bits<f.low_bits>(packed, g, v);
+  if constexpr (f.high_bits > 0) {
+    const __m256i high = plane_bits<f.high_bits>(packed + kTileCodes * f.low_bits / 8, g, v);
+    codes = _mm256_or_si256(codes, _mm256_slli_epi16(high, f.low_bits));
+  }
+  return codes;
+}
+
+template <std::size_t kFormat>
+void direct_unsigned(const std::byte* from, std::int64_t blocks, const Activations& x, float* sums) {
+  constexpr TileFormat f = kTileFormats[kFormat];
+  constexpr int per_unit = f.depth() / kTileDepth;
+  constexpr int span = f.high_bits == 1 ? 4 : 8;
+  const auto* packed = reinterpret_cast<const Byte*>(from);
+  const __m256i ones = _mm256_set1_epi16(1);
+  __m256 y[2] = {_mm256_load_ps(sums), _mm256_load_ps(sums + 8)};
+  for (std::int64_t at = 0; at < blocks; packed += f.packed_bytes()) {
+    const Byte* subs = packed + per_unit * f.code_bytes();
+    const UnitScales scales = read_scales<kFormat>(subs + f.sub_bytes());
+    for (int b = 0; b < per_unit; ++b, ++at) {
+      const Byte* tile = packed + b * f.code_bytes();
+      const std::byte* codes = x.codes + at * kTileDepth;
+      prefetch<f.packed_bytes() / per_unit>(tile);
+      alignas(32) float scale[kTileRows];
+      alignas(32) float min[kTileRows];
+      write_scales_u<kFormat>(scales, subs, b, f.zero, scale, min);
+#pragma GCC unroll 2
+      for (int v = 0; v < 2; ++v) {
+        __m256i total = _mm256_setzero_si256();
+#pragma GCC unroll 2
+        for (int first = 0; first < kTileDepth / 4; first += span) {
+          __m256i pairs = _mm256_setzero_si256();
+#pragma GCC unroll 8
+          for (int g = first; g < first + span; ++g) {
+            std::int32_t four;
+            std::memcpy(&four, codes + 4 * g, 4);
+            pairs = _mm256_add_epi16(pairs, _mm256_maddubs_epi16(group_codes<kFormat>(tile, g, v), _mm256_set1_epi32(four)));
+          }
+          total = _mm256_add_epi32(total, _mm256_madd_epi16(pairs, ones));
+        }
+        y[v] = _mm256_fmadd_ps(_mm256_load_ps(min + 8 * v), _mm256_broadcast_ss(x.sums + at), y[v]);
+        y[v] = _mm256_fmadd_ps(_mm256_mul_ps(_mm256_load_ps(scale + 8 * v), _mm256_broadcast_ss(x.scale + at)),
+                               _mm256_cvtepi32_ps(total), y[v]);
+      }
+    }
+  }
+  _mm256_store_ps(sums, y[0]);
+  _mm256_store_ps(sums + 8, y[1]);
+}
+
+/// The signed values of codes.
+template <std::size_t kFormat>
+inline __m256i signed_values(__m256i codes) {
+  constexpr TileFormat f = kTileFormats[kFormat];
+  if constexpr (f.table != nullptr) {
+    const __m128i values = _mm_loadu_si128(reinterpret_cast<const __m128i*>(f.table));
+    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(values), codes);
+  }
+  return f.zero == 0 ? codes : _mm256_sub_epi8(codes, _mm256_set1_epi8(f.zero));
+}
+
+/// The factors of rows 4 v to 4 v + 3 in 16 bits, each for four depths.
+template <std::size_t kFormat>
+inline __m256i sub_factors(const Byte* subs, int sub, int v) {
+  std::int32_t four;
+  std::memcpy(&four, subs + sub * kTileRows + 4 * v, 4);
+  __m128i bytes = _mm_cvtsi32_si128(four);
+  if constexpr (kTileFormats[kFormat].subs_in_nibbles) bytes = _mm_and_si128(bytes, _mm_set1_epi8(15));
+  const __m256i repeat = _mm256_broadcastsi128_si256(_mm_set_epi8(9, 8, 9, 8, 9, 8, 9, 8, 1, 0, 1, 0, 1, 0, 1, 0));
+  return _mm256_shuffle_epi8(_mm256_cvtepi8_epi64(bytes), repeat);
+}
+
+template <std::size_t kFormat>
+inline void direct_products(const Byte* tile, const Byte* subs, int b, const std::byte* x, __m256i (&products)[4]) {
+  constexpr bool has_factors = kTileFormats[kFormat].sub_elements == 16;
+#pragma GCC unroll 2
+  for (int half = 0; half < 2; ++half) {
+    __m256i factors[4];
+#pragma GCC unroll 4
+    for (int v = 0; has_factors && v < 4; ++v) factors[v] = sub_factors<kFormat>(subs, 2 * b + half, v);
+#pragma GCC unroll 4
+    for (int g = 4 * half; g < 4 * half + 4; ++g) {
+      std::int64_t four;
+      std::memcpy(&four, x + 8 * g, 8);
+      const __m256i values = _mm256_set1_epi64x(four);
+#pragma GCC unroll 4
+      for (int v = 0; v < 4; ++v) {
+        const __m256i codes = signed_values<kFormat>(group_codes<kFormat>(tile, g, v / 2));
+        __m256i weights = _mm256_cvtepi8_epi16(v % 2 == 0 ? _mm256_castsi256_si128(codes) : _mm256_extracti128_si256(codes, 1));
+        if constexpr (has_factors) weights = _mm256_mullo_epi16(weights, factors[v]);
+        products[v] = _mm256_add_epi32(products[v], _mm256_madd_epi16(weights, values));
+      }
+    }
+  }
+}
+
+template <std::size_t kFormat>
+void direct_i16(const std::byte* from, std::int64_t blocks, const Activations& x, float* sums) {
+  constexpr TileFormat f = kTileFormats[kFormat];
+  constexpr int per_unit = f.depth() / kTileDepth;
+  constexpr bool has_min = tile_kind(f, kWide) == TileKind::I16Min;
+  const auto* packed = reinterpret_cast<const Byte*>(from);
+  for (std::int64_t at = 0; at < blocks; packed += f.packed_bytes()) {
+    const Byte* subs = packed + per_unit * f.code_bytes();
+    const UnitScales scales = read_scales<kFormat>(subs + f.sub_bytes());
+    for (int b = 0; b < per_unit; ++b, ++at) {
+      const Byte* tile = packed + b * f.code_bytes();
+      prefetch<f.packed_bytes() / per_unit>(tile);
+      __m256i products[4] = {};
+      direct_products<kFormat>(tile, subs, b, x.codes + 2 * at * kTileDepth, products);
+      alignas(32) float scale[2 * kTileRows];
+      alignas(32) float min[4 * kTileRows];
+      write_scales_i16<kFormat>(scales, subs, b, scale, min);
+      const __m256 own = _mm256_broadcast_ss(x.scale + at);
+#pragma GCC unroll 4
+      for (int v = 0; v < 4; ++v) {
+        __m256 y = _mm256_load_ps(sums + 8 * v);
+        y = _mm256_fmadd_ps(_mm256_mul_ps(_mm256_load_ps(scale + 8 * v), own), _mm256_cvtepi32_ps(products[v]), y);
+        if constexpr (has_min) {
+          const float* totals = x.sums + 2 * at;
+          y = _mm256_fmadd_ps(_mm256_load_ps(min + 8 * v), _mm256_broadcast_ss(totals), y);
+          y = _mm256_fmadd_ps(_mm256_load_ps(min + 2 * kTileRows + 8 * v), _mm256_broadcast_ss(totals + 1), y);
+        }
+        _mm256_store_ps(sums + 8 * v, y);
+      }
+    }
+  }
+}
+
+template <std::size_t kFormat>
+constexpr DirectLoop direct_loop() {
+  constexpr TileFormat f = kTileFormats[kFormat];
+  constexpr TileKind kind = tile_kind(f, kWide);
+  if constexpr (kind == TileKind::U4 || kind == TileKind::U5) return direct_unsigned<kFormat>;
+  if constexpr (is_i16(kind)) return direct_i16<kFormat>;
+  return nullptr;
+}
+
+template <std::size_t... kFormats>
+constexpr TileLoops with_direct(TileLoops loops, std::index_sequence<kFormats...>) {
+  loops.direct = {direct_loop<kFormats>()...};
+  return loops;
+}
+
+using Formats = std::make_index_sequence<kTileFormatCount>;
+
 }  // namespace
 
-const TileLoops kLoops = make_loops("avx2", has_avx2, std::make_index_sequence<kTileFormatCount>{});
+const TileLoops kLoops = with_direct(make_loops("avx2", has_avx2, Formats{}), Formats{});
 NARU_CPU_AVX2_END
 
 }  // namespace avx2_tiles

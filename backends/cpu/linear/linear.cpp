@@ -51,6 +51,7 @@ LinearKernel::LinearKernel(const TileFormat& format, bool exact, std::int64_t ro
   const auto index = static_cast<std::size_t>(&format - tile_formats().data());
   kind_ = exact ? TileKind::F32 : loops.kinds[index];
   decode_ = exact ? loops.decode_f32[index] : loops.decode[index];
+  direct_ = exact || rows != 1 ? nullptr : loops.direct[index];
   unit_blocks_ = format.depth() / kTileDepth;
   unit_bytes_ = format.packed_bytes();
   group_bytes_ = packed_group_bytes(format, depth);
@@ -107,8 +108,13 @@ void LinearKernel::multiply_group(const std::byte* packed, const std::byte* acti
   Panel panel;
   for (std::int64_t first = 0; first < blocks_; first += kPanelBlocks) {
     const std::int64_t blocks = std::min<std::int64_t>(kPanelBlocks, blocks_ - first);
-    decode_(packed + first / unit_blocks_ * unit_bytes_, blocks, panel);
+    const std::byte* units = packed + first / unit_blocks_ * unit_bytes_;
     const Activations x = view(activations, first / kPanelBlocks);
+    if (direct_ != nullptr) {
+      direct_(units, blocks, x, sums);
+      continue;
+    }
+    decode_(units, blocks, panel);
     for (std::int64_t t = 0; t < count;) {
       const std::int64_t many = std::min(most, count - t);
       dots[static_cast<std::size_t>(many - 1)](panel, blocks, x, row + t, sums + t * width);

@@ -56,6 +56,7 @@ class LinearKernel {
   const TileLoops* loops_;
   TileKind kind_;
   DecodeLoop decode_;
+  DirectLoop direct_;          // or null
   std::int64_t unit_bytes_;    // of a packed unit of unit_blocks_ blocks
   std::int64_t unit_blocks_;
   std::int64_t group_bytes_;

@@ -113,6 +113,8 @@ inline constexpr int kMaxDotRows = 8;
 /// floats_per_row(kind) floats per row.
 using DotLoop = void (*)(const Panel& panel, std::int64_t blocks, const Activations& x,
                          std::int64_t row, float* sums);
+/// As DecodeLoop and DotLoop in one, for one row: codes go from memory into the products.
+using DirectLoop = void (*)(const std::byte* packed, std::int64_t blocks, const Activations& x, float* sums);
 using DecodeLoop = void (*)(const std::byte* packed, std::int64_t blocks, Panel& panel);
 /// Quantises `blocks` blocks of one row.
 using QuantiseLoop = void (*)(const float* x, std::int64_t blocks, std::byte* codes, float* scale,
@@ -126,6 +128,7 @@ struct TileLoops {
   std::array<DecodeLoop, 16> decode;          ///< by format
   std::array<DecodeLoop, 16> decode_f32;      ///< by format: to kind F32
   std::array<std::array<DotLoop, kMaxDotRows>, kTileKinds> dot;  ///< by kind and rows - 1; null beyond
+  std::array<DirectLoop, 16> direct;          ///< by format; null where panels are as good
   std::array<QuantiseLoop, kTileKinds> quantise;                 ///< by kind
   /// Makes 16 sums of one row out of what the dot loops added up.
   void (*finish)(TileKind kind, const float* sums, float* y);
