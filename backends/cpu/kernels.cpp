@@ -15,6 +15,8 @@ const std::vector<KernelEntry>& table() {
     add_linear_kernels(entries);
     add_matmul_kernels(entries);
     add_attention_kernels(entries);
+    add_rotary_kernels(entries);
+    add_dequantize_kernels(entries);
     add_pool_kernels(entries);
     add_elementwise_kernels(entries);
     add_normalize_kernels(entries);

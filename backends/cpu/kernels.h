@@ -36,6 +36,8 @@ void add_convolution_kernels(std::vector<KernelEntry>& table);
 void add_linear_kernels(std::vector<KernelEntry>& table);
 void add_matmul_kernels(std::vector<KernelEntry>& table);
 void add_attention_kernels(std::vector<KernelEntry>& table);
+void add_rotary_kernels(std::vector<KernelEntry>& table);
+void add_dequantize_kernels(std::vector<KernelEntry>& table);
 void add_pool_kernels(std::vector<KernelEntry>& table);
 void add_elementwise_kernels(std::vector<KernelEntry>& table);
 void add_normalize_kernels(std::vector<KernelEntry>& table);

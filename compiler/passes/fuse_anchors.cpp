@@ -174,6 +174,16 @@ bool bias_into_product(Rewriter& rw, const Node& root) {
   return false;
 }
 
+/// The gated activation of products in its parts, which then follow the products one by one.
+bool gate_behind_products(Rewriter& rw, const Node& root) {
+  for (const ValueId input : root.inputs) {
+    if (!product_of(rw, rw.producer(input)) || !rw.single_use(input)) return false;
+  }
+  const ValueId gate = rw.add("Swish", {root.inputs[0]}, {{"alpha", root.attr_float("alpha")}});
+  rw.replace("Mul", {root.inputs[1], gate});
+  return true;
+}
+
 /// The begin and end pads of a constant zero Pad per axis, when they are constant and crop nothing.
 std::optional<Ints> zero_pads(const Rewriter& rw, const Node& pad) {
   if (pad.attr_string_or("mode", "constant") != "constant" || pad.has_input(3)) return std::nullopt;
@@ -220,6 +230,7 @@ constexpr std::array kRules{
     Rule{"scale_product", "Mul", scale_result},
     Rule{"divide_product", "Div", scale_result},
     Rule{"bias_into_product", "Add", bias_into_product},
+    Rule{"gate_behind_products", "SwiGLU", gate_behind_products},
     Rule{"pad_into_convolution", "Conv", pad_into_convolution},
 };
 

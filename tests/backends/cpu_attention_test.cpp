@@ -1,4 +1,4 @@
-// Paged attention of the cpu backend against the interpreter.
+// What language models need of the cpu backend beside products, against the interpreter.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -80,6 +80,44 @@ void check(const Step& step) {
   Attention attention(step);
   const std::string steps = expect_like_reference(cpu(), attention.test, {2e-5, 2e-5});
   EXPECT_NE(steps.find("paged attention"), std::string::npos) << steps;
+}
+
+TEST(CpuRotaryEmbedding, LayoutsAndPositions) {
+  for (const std::int64_t interleaved : {std::int64_t{0}, std::int64_t{1}}) {
+    for (const std::int64_t dim : {std::int64_t{0}, std::int64_t{6}}) {
+      const std::int64_t half = dim > 0 ? dim / 2 : 8;
+      const Attributes attributes = {{"interleaved", interleaved}, {"rotary_embedding_dim", dim}, {"num_heads", std::int64_t{3}}};
+      Case packed;
+      packed.output(packed.add("RotaryEmbedding", {packed.input({2, 5, 48}), packed.input({2, 5, half}), packed.input({2, 5, half})}, attributes));
+      EXPECT_NE(expect_like_reference(cpu(), packed).find("rotary embedding"), std::string::npos);
+      Case split;
+      const ValueId positions = split.graph.add_input("positions", Type::tensor(DType::I64, Shape{2, 5}));
+      std::vector<ValueId> inputs = {kNoValue, kNoValue, kNoValue, positions};
+      split.feeds.push_back(split.random.tensor(DType::I64, {2, 5}, 0, 19));
+      inputs[0] = split.input({2, 3, 5, 16});
+      inputs[1] = split.input({20, half});
+      inputs[2] = split.input({20, half});
+      split.output(split.add("RotaryEmbedding", inputs, attributes));
+      EXPECT_NE(expect_like_reference(cpu(), split).find("rotary embedding"), std::string::npos);
+    }
+  }
+}
+
+TEST(CpuBlockRows, GatherAndDequantize) {
+  for (const DType dtype : {DType::Q4_0, DType::Q8_0}) {
+    Case test;
+    const ValueId table = test.graph.add_constant("table", quantize(test.random.tensor(DType::F32, {40, 96}, -2, 2), dtype));
+    const ValueId rows = test.add("Gather", {table, test.ints({3, 39, -1, 0, 3})});
+    test.output(test.add("naru.Dequantize", {rows}));
+    const std::string steps = expect_like_reference(cpu(), test);
+    EXPECT_EQ(steps.find("reference"), std::string::npos) << steps;
+  }
+}
+
+TEST(CpuSwiGlu, IsAChain) {
+  Case test;
+  test.output(test.add("SwiGLU", {test.input({3, 70}), test.input({3, 70})}, {{"alpha", 1.3f}}));
+  EXPECT_NE(expect_like_reference(cpu(), test, {1e-6, 2e-6}).find("element-wise"), std::string::npos);
 }
 
 TEST(CpuPagedAttention, PromptsAndTokens) {

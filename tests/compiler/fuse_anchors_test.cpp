@@ -28,6 +28,15 @@ TEST(FuseAnchors, GemmBecomesAFusedProduct) {
   anchors(inputs + "%y = Gemm(%a, %b, %c) {transA=1, transB=1, beta=2.0}", "Gemm");
 }
 
+TEST(FuseAnchors, GatesOfProductsInParts) {
+  const std::string inputs = "input %x: f32[m,4] input %a: f32[4,6] input %b: f32[4,6]\n";
+  anchors(inputs + "%g = MatMul(%x, %a) %u = MatMul(%x, %b) %y = SwiGLU(%g, %u) {alpha=1.5}",
+          "MatMul MatMul Swish Mul");
+  anchors(inputs + "%g = MatMul(%x, %a) %y = SwiGLU(%g, %g)", "MatMul SwiGLU");
+  anchors(inputs + "%g = MatMul(%x, %a) %u = Neg(%g) %v = MatMul(%x, %b) %y = SwiGLU(%u, %v)",
+          "MatMul Neg MatMul SwiGLU");
+}
+
 TEST(FuseAnchors, TransposesOfTheLastTwoAxes) {
   anchors(
       "input %a: f32[n,4,3] input %b: f32[n,5,4]\n %p = Transpose(%a) {perm=[0, 2, 1]} %q = "

@@ -125,6 +125,12 @@ bool lower_single(Lowering& lowering) {
   return lower_chain(lowering, std::move(steps), count);
 }
 
+std::string refuses_gated(const NodeView& view) { return refuses_types(view, 2); }
+
+bool lower_gated(Lowering& lowering) {
+  return lower_chain(lowering, {{Ew::Swish, lowering.node().attr_float("alpha"), 0}, {Ew::Mul, 0, 0, 1}}, 2);
+}
+
 std::string refuses_fused(const NodeView& view) {
   const auto steps = post_chain(view.node, 1);
   if (!steps) return "a step without a loop";
@@ -150,6 +156,7 @@ void add_elementwise_kernels(std::vector<KernelEntry>& table) {
   for (const std::string_view op : kOps) {
     table.push_back({op, "element-wise tiles", refuses_single, lower_single});
   }
+  table.push_back({"SwiGLU", "element-wise tiles", refuses_gated, lower_gated});
   table.push_back({"naru.FusedElementwise", "element-wise tiles", refuses_fused, lower_fused});
 }
 

@@ -399,13 +399,21 @@ bool lower_pad(Lowering& lowering) {
 
 // Gather
 
+/// Rows of block formats are copied whole; within a block there is nothing to pick.
+std::string refuses_gather(const NodeView& view) {
+  if (!is_block(view.dtype(0))) return refuses_packed(view);
+  if (view.rank(0) < 0) return "block rows of unknown rank";
+  const std::int64_t axis = positive_axis(view.node.attr_int_or("axis", 0), view.rank(0));
+  return axis + 1 < view.rank(0) ? "" : "elements of blocks";
+}
+
 bool lower_gather(Lowering& lowering) {
   const Shape data = lowering.shape(0);
   const std::int64_t axis = positive_axis(lowering.node().attr_int_or("axis", 0), data.rank());
   const std::int64_t count = lowering.shape(1).numel();
   const std::int64_t outer = data.numel(0, axis);
   const std::int64_t size = data[axis];
-  const std::int64_t chunk = data.numel(axis + 1, data.rank()) * element_bytes(lowering.dtype(0));
+  const std::int64_t chunk = storage_bytes(lowering.dtype(0), data.numel(axis + 1, data.rank()));
   const DType index_type = lowering.dtype(1);
   const Rep input = lowering.plain(0);
   const Rep indices = lowering.plain(1);
@@ -446,7 +454,7 @@ void add_movement_kernels(std::vector<KernelEntry>& table) {
   table.push_back({"Expand", "strided copy", refuses_packed, lower_expand});
   table.push_back({"Tile", "strided copy", refuses_variable<1>, lower_tile});
   table.push_back({"Pad", "copy", refuses_variable<1, 3>, lower_pad});
-  table.push_back({"Gather", "gather", refuses_packed, lower_gather});
+  table.push_back({"Gather", "gather", refuses_gather, lower_gather});
 }
 
 }  // namespace naru::cpu
