@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <deque>
 #include <fstream>
 #include <thread>
 
@@ -68,7 +69,9 @@ class CpuDevice final : public Device {
         threads_(options.threads > 0 ? options.threads : std::max(usable_cores() / streams_, 1)),
         exact_(options.exact),
         arenas_(static_cast<std::size_t>(streams_)),
-        queue_(streams_, [threads = threads_](int) { omp_set_num_threads(threads); }) {}
+        queue_(streams_, [threads = threads_](int) { omp_set_num_threads(threads); }) {
+    for (int i = 0; i < streams_; ++i) teams_.emplace_back(threads_);
+  }
 
   const DeviceInfo& info() const override { return info_; }
   std::vector<Verdict> support(const Graph& graph) const override;
@@ -97,7 +100,7 @@ class CpuDevice final : public Device {
     std::vector<EventPtr> wait = std::move(submission.wait);
     return queue_.submit(std::move(wait), [this, submission = std::move(submission)](int worker) {
       const auto& executable = static_cast<const CpuExecutable&>(*submission.executable);
-      executable.run(submission, worker, arenas_[static_cast<std::size_t>(worker)]);
+      executable.run(submission, worker, arenas_[static_cast<std::size_t>(worker)], teams_[static_cast<std::size_t>(worker)]);
     });
   }
 
@@ -111,6 +114,7 @@ class CpuDevice final : public Device {
   PackedCache packed_;
   WidenedConstants widened_;
   std::vector<WorkerArena> arenas_;
+  std::deque<ThreadTeam> teams_;  // by worker
   HostQueue queue_;  // last: its threads use the rest
 };
 

@@ -1,6 +1,7 @@
 // CpuExecutable: memory planning, binding of addresses, the run loop.
 #include "backends/cpu/executable.h"
 
+#include <algorithm>
 #include <chrono>
 #include <set>
 
@@ -38,6 +39,8 @@ CpuExecutable::CpuExecutable(Widened fragment, Plan plan, int workers)
   const Graph& graph = *fragment_.graph;
   for (ValueId id : graph.inputs) input_bytes_.push_back(bytes_of(graph, id));
   for (ValueId id : graph.outputs) output_bytes_.push_back(bytes_of(graph, id));
+  own_team_ = std::none_of(plan_.steps.begin(), plan_.steps.end(),
+                           [](const Step& step) { return static_cast<bool>(step.primitive); });
   plan_memory();
 }
 
@@ -186,8 +189,9 @@ void CpuExecutable::run_step(const Bound& bound, std::size_t index) const {
   }
 }
 
-void CpuExecutable::run(const Submission& submission, int worker, WorkerArena& arena) const {
+void CpuExecutable::run(const Submission& submission, int worker, WorkerArena& arena, ThreadTeam& team) const {
   check_views(submission);
+  const ThreadTeam::Use use(own_team_ ? &team : nullptr);
   Bound& bound = bound_[static_cast<std::size_t>(worker)];
   with_dnnl("binding memory", [&] {
     std::byte* memory = arena.at_least(memory_.workspace_bytes);

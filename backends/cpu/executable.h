@@ -6,6 +6,7 @@
 
 #include "backends/backend.h"
 #include "backends/cpu/plan.h"
+#include "backends/cpu/thread_team.h"
 #include "backends/cpu/widen.h"
 
 namespace naru::cpu {
@@ -29,7 +30,7 @@ class CpuExecutable final : public Executable {
   std::string describe() const override;
 
   /// Runs once on the calling worker thread. One call per worker at a time.
-  void run(const Submission& submission, int worker, WorkerArena& arena) const;
+  void run(const Submission& submission, int worker, WorkerArena& arena, ThreadTeam& team) const;
 
  private:
   /// The plan with addresses, as seen by one worker.
@@ -63,6 +64,7 @@ class CpuExecutable final : public Executable {
   std::vector<std::int64_t> input_bytes_;
   std::vector<std::int64_t> output_bytes_;
   MemoryUse memory_;
+  bool own_team_ = true;  // no step is a oneDNN primitive, which would bring OpenMP's team
   mutable std::vector<Bound> bound_;           // by worker; each is touched by its worker alone
 };
 

@@ -3,15 +3,19 @@
 
 // NARU_CPU_AVX2_BEGIN ... END: functions between them may use AVX2 and FMA. Standard headers stay
 // outside, so that no inline function of theirs is compiled for a machine that may not be there.
-#if defined(__x86_64__) && defined(__clang__)
+// NARU_CPU_TARGET_BEGIN("...") does so for the instruction sets that it names.
+#if defined(__x86_64__)
 #define NARU_CPU_AVX2 1
-#define NARU_CPU_AVX2_BEGIN \
-  _Pragma("clang attribute push(__attribute__((target(\"avx2,fma,f16c\"))), apply_to = function)")
+#define NARU_CPU_PRAGMA(text) _Pragma(#text)
+#if defined(__clang__)
+#define NARU_CPU_TARGET_BEGIN(sets) \
+  NARU_CPU_PRAGMA(clang attribute push(__attribute__((target(sets))), apply_to = function))
 #define NARU_CPU_AVX2_END _Pragma("clang attribute pop")
-#elif defined(__x86_64__)
-#define NARU_CPU_AVX2 1
-#define NARU_CPU_AVX2_BEGIN _Pragma("GCC push_options") _Pragma("GCC target(\"avx2,fma,f16c\")")
+#else
+#define NARU_CPU_TARGET_BEGIN(sets) _Pragma("GCC push_options") NARU_CPU_PRAGMA(GCC target(sets))
 #define NARU_CPU_AVX2_END _Pragma("GCC pop_options")
+#endif
+#define NARU_CPU_AVX2_BEGIN NARU_CPU_TARGET_BEGIN("avx2,fma,f16c")
 #else
 #define NARU_CPU_AVX2 0
 #endif

@@ -10,7 +10,20 @@
 #include "graph/scalar.h"
 
 namespace naru::cpu {
+
+/// The loops of VNNI machines with every instruction spelled out; see emulated_vnni.cpp.
+extern const TileLoops kEmulatedVnni;
+
 namespace {
+
+/// All that this machine can run.
+std::vector<const TileLoops*> runnable_loops() {
+  std::vector<const TileLoops*> result = {&kEmulatedVnni};
+  for (const TileLoops* loops : all_tile_loops()) {
+    if (loops->present()) result.push_back(loops);
+  }
+  return result;
+}
 
 /// Where the f16 numbers of a block stand; the rest may be any bytes.
 std::vector<int> f16_offsets(DType dtype) {
@@ -114,8 +127,7 @@ struct Case {
 
 TEST(CpuLinear, EveryFormatAndInstructionSetComputesWhatItStates) {
   std::mt19937 random(7);
-  for (const TileLoops* loops : all_tile_loops()) {
-    if (!loops->present()) continue;
+  for (const TileLoops* loops : runnable_loops()) {
     for (const TileFormat& format : tile_formats()) {
       for (const Case& c : {Case{1, 48, 512}, Case{2, 33, 768}, Case{7, 16, 256}, Case{150, 21, 256}}) {
         const Tensor weight = random_weight(format, c.columns, c.depth, random);
@@ -138,8 +150,7 @@ TEST(CpuLinear, EveryFormatAndInstructionSetComputesWhatItStates) {
 
 TEST(CpuLinear, DepthsThatEndWithinABlock) {
   std::mt19937 random(8);
-  for (const TileLoops* loops : all_tile_loops()) {
-    if (!loops->present()) continue;
+  for (const TileLoops* loops : runnable_loops()) {
     for (const DType dtype : {DType::F16, DType::BF16, DType::F32}) {
       const TileFormat& format = *find_tile_format(dtype);
       const Tensor weight = random_weight(format, 20, 301, random);
@@ -180,8 +191,7 @@ TEST(CpuLinear, ValuesThatAreNotFiniteShow) {
   const TileFormat& format = *find_tile_format(DType::Q4_0);
   const Tensor weight = random_weight(format, 16, 64, random);
   for (const float bad : {std::nanf(""), INFINITY, -INFINITY}) {
-    for (const TileLoops* loops : all_tile_loops()) {
-      if (!loops->present()) continue;
+    for (const TileLoops* loops : runnable_loops()) {
       std::vector<float> x = random_values(64, random);
       x[40] = bad;
       const std::vector<float> y = run(format, weight, x, 1, false, *loops);

@@ -1,8 +1,6 @@
 // PagedAttention: items, their blocks of positions, merging of parts.
 #include "backends/cpu/attention/paged_attention.h"
 
-#include <omp.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -166,8 +164,8 @@ void PagedAttention::operator()(const Arrays& arrays) const {
   }
   const auto count = static_cast<std::int64_t>(items.size());
   parallel_claims(count, 1, work / static_cast<double>(std::max<std::int64_t>(count, 1)),
-                  [&](std::int64_t begin, std::int64_t end) {
-    auto& own = reinterpret_cast<Workspace*>(arrays.scratch)[omp_get_thread_num()];
+                  [&](std::int64_t begin, std::int64_t end, int self) {
+    auto& own = reinterpret_cast<Workspace*>(arrays.scratch)[self];
     for (std::int64_t i = begin; i < end; ++i) run_item(arrays, items[static_cast<std::size_t>(i)], own);
   });
   merge_parts(arrays, items);

@@ -360,7 +360,7 @@ using Formats = std::make_index_sequence<kTileFormatCount>;
 
 }  // namespace
 
-const TileLoops kLoops = with_direct(make_loops("avx2", has_avx2, Formats{}), Formats{});
+constinit const TileLoops kLoops = with_direct(make_loops("avx2", has_avx2, Formats{}), Formats{});
 NARU_CPU_AVX2_END
 
 }  // namespace avx2_tiles

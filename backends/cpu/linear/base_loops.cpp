@@ -87,7 +87,7 @@ constexpr std::array<DotLoop, kMaxDotRows> kDotF32 = {dot_f32};
 
 }  // namespace
 
-const TileLoops kLoops = make_loops("portable", [] { return true; }, std::make_index_sequence<kTileFormatCount>{});
+constinit const TileLoops kLoops = make_loops("portable", [] { return true; }, std::make_index_sequence<kTileFormatCount>{});
 
 }  // namespace base_tiles
 }  // namespace naru::cpu

@@ -14,6 +14,12 @@ extern const TileLoops kLoops;
 namespace avx2_tiles {
 extern const TileLoops kLoops;
 }
+namespace avxvnni_tiles {
+extern const TileLoops kLoops;
+}
+namespace avx512_tiles {
+extern const TileLoops kLoops;
+}
 #endif
 
 }  // namespace naru::cpu

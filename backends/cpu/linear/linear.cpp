@@ -139,7 +139,7 @@ void LinearKernel::multiply(const std::byte* packed, const std::byte* activation
                                  ? kUnitGroups
                                  : std::max<std::int64_t>(kUnitBytes / group_bytes_, 1);
   const double cost = static_cast<double>(group_bytes_) * 0.1 + static_cast<double>(rows_ * depth_) * 0.15;
-  parallel_claims(groups, grain, cost, [&](std::int64_t begin, std::int64_t end) {
+  parallel_claims(groups, grain, cost, [&](std::int64_t begin, std::int64_t end, int) {
     const std::int64_t first = begin * kTileRows;
     const std::int64_t last = std::min(end * kTileRows, columns_);
     for (std::int64_t row = 0; row < rows_; row += kChunkRows) {

@@ -1,6 +1,4 @@
 // Packing of weights into tiles: reads blocks of each format, writes bit planes.
-#include <omp.h>
-
 #include <algorithm>
 #include <cstring>
 #include <vector>

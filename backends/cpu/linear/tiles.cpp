@@ -11,6 +11,8 @@ namespace naru::cpu {
 std::span<const TileLoops* const> all_tile_loops() {
   static constexpr const TileLoops* kAll[] = {
 #if NARU_CPU_AVX2
+      &avx512_tiles::kLoops,
+      &avxvnni_tiles::kLoops,
       &avx2_tiles::kLoops,
 #endif
       &base_tiles::kLoops,
