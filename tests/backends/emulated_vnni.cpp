@@ -88,6 +88,8 @@ void f16_row(const std::uint8_t* bits, float* out) {
 
 #include "backends/cpu/linear/vnni_dots.inc"
 
+#include "backends/cpu/linear/round_plain.inc"
+
 #include "backends/cpu/linear/loops.inc"
 
 }  // namespace

@@ -160,7 +160,7 @@ void PagedAttention::operator()(const Arrays& arrays) const {
   const std::vector<Item> items = make_items(sequences);
   double work = 0;
   for (const Item& item : items) {
-    work += static_cast<double>(item.rows * group_ * item.sequence.length / item.parts * sizes_.key_size) * 0.1;
+    work += static_cast<double>(item.rows * group_ * item.sequence.length / item.parts * sizes_.key_size) * 0.3;
   }
   const auto count = static_cast<std::int64_t>(items.size());
   parallel_claims(count, 1, work / static_cast<double>(std::max<std::int64_t>(count, 1)),

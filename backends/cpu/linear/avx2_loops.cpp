@@ -189,6 +189,8 @@ constexpr std::array<DotLoop, kMaxDotRows> kDotI16 = {dot_i16<1, false>, dot_i16
 constexpr std::array<DotLoop, kMaxDotRows> kDotI16Min = {dot_i16<1, true>, dot_i16<2, true>};
 constexpr std::array<DotLoop, kMaxDotRows> kDotF32 = {dot_f32<1, 4>, dot_f32<2, 2>, dot_f32<3, 1>, dot_f32<4, 1>};
 
+#include "backends/cpu/linear/round_avx2.inc"
+
 #include "backends/cpu/linear/loops.inc"
 
 /// One row, whose time is that of reading the weights: fetched well before they are needed.

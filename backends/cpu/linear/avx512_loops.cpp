@@ -65,6 +65,8 @@ void f16_row(const std::uint8_t* bits, float* out) {
 
 #include "backends/cpu/linear/vnni_dots.inc"
 
+#include "backends/cpu/linear/round_avx2.inc"
+
 #include "backends/cpu/linear/loops.inc"
 
 bool present() {

@@ -83,6 +83,8 @@ constexpr std::array<DotLoop, kMaxDotRows> kDotU4 = {dot_unsigned}, kDotU5 = kDo
 constexpr std::array<DotLoop, kMaxDotRows> kDotI16 = {dot_i16<false>}, kDotI16Min = {dot_i16<true>};
 constexpr std::array<DotLoop, kMaxDotRows> kDotF32 = {dot_f32};
 
+#include "backends/cpu/linear/round_plain.inc"
+
 #include "backends/cpu/linear/loops.inc"
 
 }  // namespace
