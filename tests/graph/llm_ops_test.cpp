@@ -26,6 +26,34 @@ void expect_near(const Tensor& got, const Tensor& want, float tolerance) {
   }
 }
 
+/// Rows [first, last) of `x`.
+Tensor rows_of(const Tensor& x, std::int64_t first, std::int64_t last) {
+  Tensor part(DType::F32, {last - first, x.shape()[1]});
+  const auto* from = x.as<float>().data() + first * x.shape()[1];
+  std::copy_n(from, part.numel(), part.as_mutable<float>().data());
+  return part;
+}
+
+/// The outputs of the operator's decomposition.
+std::vector<Datum> run_decomposed(const char* name, const std::vector<Datum>& inputs, Attributes attributes,
+                                  std::size_t outputs) {
+  Graph graph;
+  Node node;
+  node.op = &op_def(name);
+  node.name = "test";
+  node.attributes = std::move(attributes);
+  for (const Datum& input : inputs) node.inputs.push_back(graph.add_input("", Type::of(input)));
+  for (std::size_t i = 0; i < outputs; ++i) node.outputs.push_back(graph.add_value(""));
+  DecomposeContext ctx(graph, node);
+  EXPECT_TRUE(node.op->decompose(ctx));
+  DecomposeContext::Result result = ctx.take();
+  for (const Value& value : result.new_values) graph.value(graph.add_value(value.name, value.type)).constant = value.constant;
+  graph.nodes = result.nodes;
+  graph.outputs.resize(outputs);
+  for (const auto& [index, value] : result.outputs) graph.outputs[index] = value;
+  return evaluate(graph, inputs);
+}
+
 TEST(BlockOperands, ProductIsThatOfTheDecodedMatrix) {
   const Tensor x = waves({3, 64}, 0), w = waves({5, 64}, 1);
   for (const DType format : {DType::Q4_0, DType::Q4_1, DType::Q8_0}) {
@@ -50,6 +78,36 @@ TEST(BlockOperands, DequantizeRejectsOtherTypes) {
   EXPECT_THROW(run_tensor("naru.Dequantize", {waves({2, 32}, 0)}), Error);
 }
 
+// Experts
+
+TEST(MoE, IsTheWeightedSumOfTheChosenLayers) {
+  const Tensor x = waves({3, 32}, 0), chosen = i32({3, 2}, {0, 2, 1, 0, 2, 1}), weights = waves({3, 2}, 1);
+  const Tensor gate = quantize(waves({3, 64, 32}, 2), DType::Q8_0), up = waves({3, 64, 32}, 3);
+  const Tensor down = quantize(waves({3, 32, 64}, 4), DType::Q4_0);
+  const std::vector<Datum> plain{x, chosen, weights, gate, up, down};
+  std::vector<Datum> with_biases = plain;
+  for (const std::int64_t size : {64, 64, 32}) with_biases.emplace_back(waves({3, size}, 5));
+  const Attributes clamped{{"alpha", 1.7f}, {"limit", 0.8f}, {"up_offset", 1.0f}};
+  for (const auto& inputs : {plain, with_biases}) {
+    for (const Attributes& attributes : {Attributes{}, clamped}) {
+      const Tensor want = run_tensor("naru.MoE", inputs, attributes);
+      expect_near(run_decomposed("naru.MoE", inputs, attributes, 1)[0].tensor, want, 1e-3f);
+    }
+  }
+  // One row, one expert, by hand.
+  const Tensor row = rows_of(x, 1, 2);
+  const auto product = [](const Tensor& a, const Tensor& b) {
+    return run_tensor("naru.FusedMatMul", {a, b}, {{"transB", std::int64_t{1}}});
+  };
+  const auto matrix = [](const Tensor& stack, std::int64_t rows, std::int64_t columns) {
+    return run_tensor("Gather", {dequantize(stack), Tensor::scalar<std::int64_t>(1)}).reshaped({rows, columns});
+  };
+  const Tensor inner = run_tensor("SwiGLU", {product(row, matrix(gate, 64, 32)), product(row, matrix(up, 64, 32))});
+  const Tensor one = Tensor::from<float>({1, 1}, {1.0f});
+  expect_near(run_tensor("naru.MoE", {row, i32({1, 1}, {1}), one, gate, up, down}), product(inner, matrix(down, 32, 64)), 1e-3f);
+  EXPECT_THROW(run_tensor("naru.MoE", {row, i32({1, 1}, {3}), one, gate, up, down}), Error);
+}
+
 // Paged attention
 
 constexpr std::int64_t kHeads = 4, kKvHeads = 2, kSize = 32, kPage = 4;
@@ -65,14 +123,6 @@ std::vector<Datum> run(const Step& step, const Tensor& k_cache, const Tensor& v_
   return run_op("naru.PagedAttention",
                 {step.q, step.k, step.v, k_cache, v_cache, step.starts, step.lengths, step.pages, sinks},
                 std::move(attributes), 3);
-}
-
-/// Rows [first, last) of `x`.
-Tensor rows_of(const Tensor& x, std::int64_t first, std::int64_t last) {
-  Tensor part(DType::F32, {last - first, x.shape()[1]});
-  const auto* from = x.as<float>().data() + first * x.shape()[1];
-  std::copy_n(from, part.numel(), part.as_mutable<float>().data());
-  return part;
 }
 
 Tensor zeros(DType dtype) {
@@ -146,7 +196,6 @@ TEST_F(PagedAttention, CachesInNarrowTypesCostPrecisionOnly) {
 }
 
 TEST_F(PagedAttention, DecompositionMeansTheSame) {
-  const OpDef& op = op_def("naru.PagedAttention");
   Attributes window = plain();
   window.emplace("window", std::int64_t{3});
   window.emplace("softcap", 1.5f);
@@ -159,25 +208,10 @@ TEST_F(PagedAttention, DecompositionMeansTheSame) {
       std::vector<Datum> inputs{step.q, step.k, step.v, waves({6, kPage, kKvHeads, kSize}, 3),
                                 zeros(DType::F16), step.starts, step.lengths, step.pages};
       if (with_sinks) inputs.emplace_back(waves({kHeads}, 4));
-      Graph graph;
-      Node node;
-      node.op = &op;
-      node.name = "a";
-      node.attributes = attributes;
-      for (const Datum& input : inputs) node.inputs.push_back(graph.add_input("", Type::of(input)));
-      for (int i = 0; i < 3; ++i) node.outputs.push_back(graph.add_value(""));
-      DecomposeContext ctx(graph, node);
-      ASSERT_TRUE(op.decompose(ctx));
-      DecomposeContext::Result result = ctx.take();
-      for (Value& value : result.new_values) graph.value(graph.add_value(value.name, value.type)).constant = value.constant;
-      graph.nodes = result.nodes;
-      for (const auto& [index, value] : result.outputs) graph.outputs.push_back(value);
       const std::vector<Datum> want = run_op("naru.PagedAttention", inputs, attributes, 3);
-      const std::vector<Datum> got = evaluate(graph, inputs);
-      for (std::size_t i = 0; i < 3; ++i) {
-        const Tensor& expected = want[result.outputs[i].first].tensor;
-        if (expected.dtype() == DType::F32) expect_near(got[i].tensor, expected, 1e-3f);
-      }
+      const std::vector<Datum> got = run_decomposed("naru.PagedAttention", inputs, attributes, 3);
+      expect_near(got[0].tensor, want[0].tensor, 1e-3f);
+      expect_near(got[1].tensor, want[1].tensor, 1e-6f);
     }
   }
 }
