@@ -71,7 +71,8 @@ Cost node_cost(const Graph& graph, const Node& node) {
 void count_ops(const Graph& graph, Inspection& result) {
   for (const Value& value : graph.values) {
     if (!value.is_constant()) continue;
-    if (is_float(value.constant.dtype())) result.parameters += value.constant.numel();
+    const DType dtype = value.constant.dtype();
+    if (is_float(dtype) || is_block(dtype)) result.parameters += value.constant.numel();
     result.constant_bytes += value.constant.size_bytes();
   }
   for (const Node& node : graph.nodes) {
