@@ -56,7 +56,8 @@ TEST_P(Architectures, LogitsAreThoseOfThePeer) {
 INSTANTIATE_TEST_SUITE_P(All, Architectures,
                          ::testing::Values(Case{"llama"}, Case{"llama_yarn"}, Case{"mistral"}, Case{"smollm3"},
                                            Case{"granite"}, Case{"qwen2"}, Case{"qwen3"}, Case{"exaone4"},
-                                           Case{"gemma2"}, Case{"gemma3"}, Case{"phi3", 128}),
+                                           Case{"gemma2"}, Case{"gemma3"}, Case{"phi3", 128}, Case{"mixtral"},
+                                           Case{"qwen2_moe"}, Case{"qwen3_moe"}, Case{"gpt_oss"}, Case{"exaone_moe"}),
                          [](const auto& test) { return std::string(test.param.folder); });
 
 }  // namespace

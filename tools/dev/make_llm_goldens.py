@@ -63,7 +63,7 @@ def make(name, folder):
             parameter.copy_((base + 0.25 * torch.randn_like(parameter)).bfloat16().float())
         for key, buffer in model.named_buffers():
             if "bias" in key:  # choice of experts
-                buffer.copy_(0.25 * torch.randn_like(buffer))
+                buffer.copy_((0.25 * torch.randn_like(buffer)).bfloat16().float())
         tokens = torch.randint(3, VOCAB, (1, TOKENS))
         logits = model(tokens).logits[0].float()
     folder.mkdir(parents=True, exist_ok=True)

@@ -4,8 +4,9 @@
 namespace naru::llm {
 namespace {
 
-/// Mistral's first version saw a window in every layer.
+/// Mistral's first version saw a window in every layer; Mixtral's GGUF files call themselves llama.
 void configure(const Parameters& parameters, Config& config) {
+  config.experts.gating = Gating::TopKSoftmax;
   for (Layer& layer : config.layers) layer.window = parameters.integer("window", 0, INT64_C(1) << 40, 0);
 }
 

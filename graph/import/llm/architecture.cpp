@@ -38,6 +38,16 @@ constexpr WeightName kGgufNames[] = {
     {"up", "blk.{}.ffn_up"},
     {"down", "blk.{}.ffn_down"},
     {"post_norm", "blk.{}.post_ffw_norm"},
+    {"sinks", "blk.{}.attn_sinks"},
+    {"router", "blk.{}.ffn_gate_inp"},
+    {"choice", "blk.{}.exp_probs_b"},
+    {"experts.gate", "blk.{}.ffn_gate_exps"},
+    {"experts.up", "blk.{}.ffn_up_exps"},
+    {"experts.down", "blk.{}.ffn_down_exps"},
+    {"shared.router", "blk.{}.ffn_gate_inp_shexp"},
+    {"shared.gate", "blk.{}.ffn_gate_shexp"},
+    {"shared.up", "blk.{}.ffn_up_shexp"},
+    {"shared.down", "blk.{}.ffn_down_shexp"},
 };
 
 constexpr WeightName kJsonNames[] = {
@@ -57,6 +67,15 @@ constexpr WeightName kJsonNames[] = {
     {"up", "model.layers.{}.mlp.up_proj"},
     {"gate_up", "model.layers.{}.mlp.gate_up_proj"},
     {"down", "model.layers.{}.mlp.down_proj"},
+    {"router", "model.layers.{}.mlp.gate"},
+    {"choice", "model.layers.{}.mlp.e_score_correction_bias"},
+    {"experts.gate", "model.layers.{}.mlp.experts.{expert}.gate_proj"},
+    {"experts.up", "model.layers.{}.mlp.experts.{expert}.up_proj"},
+    {"experts.down", "model.layers.{}.mlp.experts.{expert}.down_proj"},
+    {"shared.router", "model.layers.{}.mlp.shared_expert_gate"},
+    {"shared.gate", "model.layers.{}.mlp.shared_expert.gate_proj"},
+    {"shared.up", "model.layers.{}.mlp.shared_expert.up_proj"},
+    {"shared.down", "model.layers.{}.mlp.shared_expert.down_proj"},
 };
 
 bool has_json_name(const Architecture& architecture, std::string_view name) {
@@ -77,6 +96,23 @@ std::vector<float> rope_divisors(const Parameters& parameters, std::int64_t cont
   if (!tensor) return {};
   const std::vector<double> wide = to_wide<double>(*tensor);
   return {wide.begin(), wide.end()};
+}
+
+/// What the parameters say of experts; layers have them where they have a router.
+void read_experts(const Parameters& parameters, Weights& weights, Config& config) {
+  Experts& experts = config.experts;
+  experts.count = parameters.integer("experts", 0, 1 << 16, 0);
+  if (experts.count == 0) return;
+  experts.used = parameters.integer("experts_used", 1, experts.count);
+  experts.feed_forward = parameters.integer("expert_feed_forward", 1, 1 << 24, config.feed_forward);
+  experts.normalise = parameters.number("expert_normalise", 0) != 0;
+  experts.scale = parameters.number("expert_scale", 1);
+  if (parameters.number("expert_groups", 1) > 1) {
+    fail(ErrorCode::Unsupported, "experts: got groups of them, expected one group");
+  }
+  for (std::size_t i = 0; i < config.layers.size(); ++i) {
+    config.layers[i].experts = weights.find("router", static_cast<std::int64_t>(i)).has_value();
+  }
 }
 
 }  // namespace
@@ -134,6 +170,7 @@ Config make_config(const Architecture& architecture, const Parameters& parameter
   config.logit_scale = 1 / parameters.number("logit_divisor", 1);
   config.interleaved_rope = parameters.is_gguf() && architecture.interleaved_gguf;
   config.ropes.push_back(make_rope(parameters, config.head_size, config.context, rope_divisors(parameters, config.context, weights)));
+  read_experts(parameters, weights, config);
   if (architecture.configure != nullptr) architecture.configure(parameters, config);
   return config;
 }

@@ -3,7 +3,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "graph/fail.h"
+#include "graph/import/llm/checkpoint_gpt_oss.h"
+#include "graph/import/llm/checkpoint_packed.h"
 
 namespace naru::llm {
 namespace {
@@ -22,7 +23,9 @@ bool is_buffer(std::string_view name) {
 
 void normalise_checkpoint(const nlohmann::json& config, TensorMap& tensors) {
   std::erase_if(tensors, [](const auto& entry) { return is_buffer(entry.first); });
-  if (config.contains("quantization_config")) fail(ErrorCode::Unsupported, "config.json: got a quantised checkpoint");
+  split_gpt_oss(tensors);
+  const auto quantised = config.find("quantization_config");
+  if (quantised != config.end() && quantised->is_object()) unpack_quantised(*quantised, tensors);
 }
 
 }  // namespace naru::llm

@@ -20,7 +20,6 @@ struct Rope {
 enum class Activation : std::uint8_t {
   Silu,      ///< silu(gate) * up
   GeluTanh,  ///< gelu(gate) * up, by the tanh form
-  ClampedSilu,  ///< gate * sigmoid(1.702 gate) * (up + 1), both clamped to 7: gpt-oss
 };
 
 /// How the scores of experts become their weights.
@@ -36,7 +35,10 @@ struct Experts {
   std::int64_t feed_forward = 0;
   Gating gating = Gating::SoftmaxTopK;
   bool normalise = false;  ///< weights of the chosen sum to 1
-  double scale = 1;
+  double scale = 1;        ///< of the weights
+  double alpha = 1;        ///< these three as the attributes of naru.MoE
+  double limit = 0;
+  double up_offset = 0;
 };
 
 struct Layer {

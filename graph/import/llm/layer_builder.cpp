@@ -47,8 +47,6 @@ ValueId LayerBuilder::named(ValueId x, std::string name) {
   return x;
 }
 
-bool LayerBuilder::has(std::string_view weight) { return weights.find(weight, layer_).has_value(); }
-
 ValueId LayerBuilder::constant(std::string_view name, Tensor value, const Shape& expected) {
   const bool number = is_float(value.dtype()) || is_block(value.dtype());
   if (value.shape() != expected || !number) {
@@ -73,6 +71,18 @@ ValueId LayerBuilder::linear(ValueId x, std::string_view weight, std::int64_t ou
   std::vector<ValueId> operands{x, w};
   if (const std::optional<ValueId> bias = vector(weight, outputs, "bias")) operands.push_back(*bias);
   return add("naru.FusedMatMul", std::move(operands), {{"transB", std::int64_t{1}}}, weight);
+}
+
+ValueId LayerBuilder::expert_matrices(std::string_view weight, std::int64_t outputs, std::int64_t inputs) {
+  std::optional<Tensor> all = weights.find_experts(weight, layer_, config.experts.count);
+  if (!all) fail(ErrorCode::InvalidModel, "weight {}: is missing", full_name(weight));
+  return constant(weight, std::move(*all), {config.experts.count, outputs, inputs});
+}
+
+ValueId LayerBuilder::expert_biases(std::string_view weight, std::int64_t outputs) {
+  const std::optional<Tensor> all = weights.find_experts(weight, layer_, config.experts.count, "bias");
+  if (!all) return kNoValue;
+  return constant(fmt::format("{}.bias", weight), dequantize(*all), {config.experts.count, outputs});
 }
 
 Tensor LayerBuilder::norm_scale(std::string_view weight) {

@@ -36,7 +36,8 @@ class LayerBuilder {
   /// Renames a value.
   ValueId named(ValueId x, std::string name);
 
-  bool has(std::string_view weight);
+  std::optional<Tensor> find(std::string_view weight) { return weights.find(weight, layer_); }
+  bool has(std::string_view weight) { return find(weight).has_value(); }
   /// A constant of the given shape. @throws Error InvalidModel for another one.
   ValueId constant(std::string_view name, Tensor value, const Shape& expected);
   /// A weight of `size` elements as f32 vector; nullopt when there is none.
@@ -44,6 +45,10 @@ class LayerBuilder {
 
   /// x * w^T, and the bias when there is one.
   ValueId linear(ValueId x, std::string_view weight, std::int64_t outputs, std::int64_t inputs);
+  /// The matrices of all experts, [experts, outputs, inputs]. @throws Error InvalidModel without them.
+  ValueId expert_matrices(std::string_view weight, std::int64_t outputs, std::int64_t inputs);
+  /// Their biases [experts, outputs], or kNoValue.
+  ValueId expert_biases(std::string_view weight, std::int64_t outputs);
   /// x * w^T for a constant.
   ValueId product(ValueId x, ValueId w, std::string_view name);
   /// Root-mean-square norm over the last axis; x itself where the weights have none of the name.

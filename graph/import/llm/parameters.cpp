@@ -61,9 +61,9 @@ constexpr Name kNames[] = {
     {"expert_feed_forward", "expert_feed_forward_length", "moe_intermediate_size"},
     {"expert_normalise", "expert_weights_norm", "norm_topk_prob"},
     {"expert_scale", "expert_weights_scale", "routed_scaling_factor"},
-    {"dense_layers", "leading_dense_block_count", "first_k_dense_replace"},
-    {"expert_step", "", "decoder_sparse_step"},
-    {"expert_layers", "", "is_moe_layer"},
+    {"expert_groups", "expert_group_count", "n_group"},
+    {"expert_limit", "", "swiglu_limit"},
+    {"expert_alpha", "", "swiglu_alpha"},
 };
 
 const Name& find_name(std::string_view own) {

@@ -16,7 +16,8 @@ namespace naru::llm {
 /// Tensors by the names that the file gives them.
 using TensorMap = std::unordered_map<std::string, Tensor>;
 
-/// What a file calls a weight: "{}" stands for the number of the layer.
+/// What a file calls a weight: "{}" stands for the number of the layer, "{expert}" for that of the
+/// expert where each has a tensor of its own.
 struct WeightName {
   std::string_view own;
   std::string_view file;
@@ -34,6 +35,9 @@ class Weights {
   std::optional<Tensor> find(std::string_view own, std::int64_t layer = kNoLayer, std::string_view part = "weight");
   /// @throws Error InvalidModel when there is none.
   Tensor take(std::string_view own, std::int64_t layer = kNoLayer, std::string_view part = "weight");
+  /// The weights of `count` experts as one tensor, a copy where they are apart.
+  std::optional<Tensor> find_experts(std::string_view own, std::int64_t layer, std::int64_t count,
+                                     std::string_view part = "weight");
 
   /// @throws Error InvalidModel naming a tensor that was not taken: a model that has more than naru
   /// builds would give wrong answers.
@@ -41,6 +45,7 @@ class Weights {
 
  private:
   std::string file_name(std::string_view own, std::int64_t layer, std::string_view part) const;
+  std::optional<Tensor> find_by_name(const std::string& name);
 
   TensorMap tensors_;
   std::unordered_map<std::string_view, std::string_view> names_;
