@@ -1,4 +1,8 @@
-// Super-blocks of 256 elements whose sub-blocks have small integer scales: Q2_K to Q6_K, Q8_K.
+// Super-blocks of 256 elements whose sub-blocks have small integer scales: Q2_K to Q6_K, Q8_K. Q4_K to
+// Q6_K are written too.
+#include <algorithm>
+#include <cmath>
+
 #include "graph/block/codec.h"
 
 namespace naru::block {
@@ -92,9 +96,125 @@ void decode_q8(const std::uint8_t* block, float* to) {
   }
 }
 
+// Encoding: each sub-block is fitted by itself, then all scales are rounded to the super-block's
+
+/// The nearest level in [low, high]; `low` for NaN.
+int round_to(float value, int low, int high) {
+  return value > static_cast<float>(low) ? static_cast<int>(std::lround(std::min(value, static_cast<float>(high)))) : low;
+}
+
+/// x is about scale * level + offset.
+struct Fit {
+  float scale = 0, offset = 0;
+};
+
+float error_of(const float* x, int count, int low, int high, Fit fit) {
+  float error = 0;
+  for (int i = 0; i < count; ++i) {
+    const int level = round_to((x[i] - fit.offset) / fit.scale, low, high);
+    const float difference = fit.scale * static_cast<float>(level) + fit.offset - x[i];
+    error += difference * difference;
+  }
+  return error;
+}
+
+/// The best of some fits around `first`, which stretch its levels a little.
+Fit best_fit(const float* x, int count, int low, int high, Fit first) {
+  if (first.scale == 0) return first;
+  Fit best = first;
+  float least = error_of(x, count, low, high, first);
+  for (int step = -6; step <= 6; ++step) {
+    const Fit tried{first.scale * (1 + 0.02f * static_cast<float>(step)), first.offset};
+    const float error = error_of(x, count, low, high, tried);
+    if (error < least) {
+      least = error;
+      best = tried;
+    }
+  }
+  return best;
+}
+
+/// Levels 0 to `high` over an offset of at most 0.
+Fit fit_affine(const float* x, int count, int high) {
+  const auto [low, top] = std::minmax_element(x, x + count);
+  const float offset = std::min(*low, 0.0f);
+  return best_fit(x, count, 0, high, {(*top - offset) / static_cast<float>(high), offset});
+}
+
+/// Levels -32 to 31; the value of largest magnitude gets the lowest.
+Fit fit_symmetric(const float* x, int count) {
+  const float* extreme = std::max_element(x, x + count, [](float a, float b) { return std::fabs(a) < std::fabs(b); });
+  return best_fit(x, count, -32, 31, {*extreme / -32, 0});
+}
+
+void write_six_bit_pair(std::uint8_t* packed, int i, SixBitPair pair) {
+  if (i < 4) {
+    packed[i] = static_cast<std::uint8_t>((packed[i] & 0xc0) | pair.scale);
+    packed[i + 4] = static_cast<std::uint8_t>((packed[i + 4] & 0xc0) | pair.minimum);
+    return;
+  }
+  packed[i + 4] = static_cast<std::uint8_t>((pair.scale & 15) | (pair.minimum & 15) << 4);
+  packed[i - 4] = static_cast<std::uint8_t>((packed[i - 4] & 63) | pair.scale >> 4 << 6);
+  packed[i] = static_cast<std::uint8_t>((packed[i] & 63) | pair.minimum >> 4 << 6);
+}
+
+template <bool has_fifth>
+void encode_q4_q5(const float* from, std::uint8_t* block) {
+  constexpr int kHigh = has_fifth ? 31 : 15, kNibblesAt = has_fifth ? 48 : 16, kBytes = has_fifth ? 176 : 144;
+  std::fill(block, block + kBytes, std::uint8_t{0});
+  Fit fits[8];
+  float scale = 0, minimum = 0;
+  for (int i = 0; i < 8; ++i) {
+    fits[i] = fit_affine(from + 32 * i, 32, kHigh);
+    scale = std::max(scale, fits[i].scale / 63);
+    minimum = std::max(minimum, -fits[i].offset / 63);
+  }
+  write_f16(block, scale);
+  write_f16(block + 2, minimum);
+  scale = read_f16(block);
+  minimum = read_f16(block + 2);
+  for (int i = 0; i < 8; ++i) {
+    const SixBitPair pair{scale > 0 ? round_to(fits[i].scale / scale, 0, 63) : 0,
+                          minimum > 0 ? round_to(-fits[i].offset / minimum, 0, 63) : 0};
+    write_six_bit_pair(block + 4, i, pair);
+    const float step = scale * static_cast<float>(pair.scale), offset = minimum * static_cast<float>(pair.minimum);
+    for (int j = 32 * i; j < 32 * i + 32; ++j) {
+      const int level = step > 0 ? round_to((from[j] + offset) / step, 0, kHigh) : 0;
+      block[kNibblesAt + j / 64 * 32 + j % 32] |= static_cast<std::uint8_t>((level & 15) << (j % 64 / 32 * 4));
+      if constexpr (has_fifth) block[16 + j % 32] |= static_cast<std::uint8_t>(level >> 4 << (j / 32));
+    }
+  }
+}
+
+void encode_q6(const float* from, std::uint8_t* block) {
+  std::fill(block, block + 210, std::uint8_t{0});
+  Fit fits[16];
+  float scale = 0;
+  for (int i = 0; i < 16; ++i) {
+    fits[i] = fit_symmetric(from + 16 * i, 16);
+    scale = std::max(scale, std::fabs(fits[i].scale) / 127);
+  }
+  write_f16(block + 208, scale);
+  scale = read_f16(block + 208);
+  for (int i = 0; i < 16; ++i) {
+    const int sub = scale > 0 ? round_to(fits[i].scale / scale, -128, 127) : 0;
+    block[192 + i] = static_cast<std::uint8_t>(sub);
+    const float step = scale * static_cast<float>(sub);
+    for (int j = 16 * i; j < 16 * i + 16; ++j) {
+      const int level = (step != 0 ? round_to(from[j] / step, -32, 31) : 0) + 32;
+      block[j / 128 * 64 + j % 64] |= static_cast<std::uint8_t>((level & 15) << (j % 128 / 64 * 4));
+      block[128 + j / 128 * 32 + j % 32] |= static_cast<std::uint8_t>(level >> 4 << (j % 128 / 32 * 2));
+    }
+  }
+}
+
 constexpr Codec kCodecs[] = {
-    {DType::Q2_K, decode_q2},           {DType::Q3_K, decode_q3}, {DType::Q4_K, decode_q4_q5<false>},
-    {DType::Q5_K, decode_q4_q5<true>},  {DType::Q6_K, decode_q6}, {DType::Q8_K, decode_q8},
+    {DType::Q2_K, decode_q2},
+    {DType::Q3_K, decode_q3},
+    {DType::Q4_K, decode_q4_q5<false>, encode_q4_q5<false>},
+    {DType::Q5_K, decode_q4_q5<true>, encode_q4_q5<true>},
+    {DType::Q6_K, decode_q6, encode_q6},
+    {DType::Q8_K, decode_q8},
 };
 
 }  // namespace

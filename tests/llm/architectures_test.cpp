@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include "compiler/pipeline.h"
+#include "graph/block/block_format.h"
 #include "graph/import/safetensors.h"
 #include "graph/load.h"
 #include "tests/llm/step_runner.h"
@@ -49,6 +51,31 @@ TEST_P(Architectures, LogitsAreThoseOfThePeer) {
   for (const std::size_t size : {30, 1, 1, 20, 12}) {
     expect_near(parts.step(tokens.as<std::int32_t>().subspan(at, size)), want, static_cast<std::int64_t>(at));
     at += size;
+  }
+}
+
+/// Matrices of linear layers in Q8_0, where their rows are whole blocks and nothing else uses them.
+void quantise_matrices(Graph& graph) {
+  const UseIndex uses(graph);
+  for (const Node& node : graph.nodes) {
+    if (node.op->full_name() != "naru.FusedMatMul") continue;
+    Value& weight = graph.value(node.inputs[1]);
+    if (!is_float(weight.constant.dtype()) || !uses.single_use(node.inputs[1])) continue;
+    if (weight.constant.shape()[1] % 32 != 0) continue;
+    weight.constant = quantize(dequantize(weight.constant), DType::Q8_0);
+    weight.type = Type::of(Datum(weight.constant));
+  }
+}
+
+TEST_P(Architectures, OptimisedMeansTheSame) {
+  std::vector<std::int32_t> tokens;
+  for (std::int32_t i = 0; i < 20; ++i) tokens.push_back((i * 7 + 3) % 48);
+  for (const bool quantised : {false, true}) {
+    Graph graph = load();
+    if (quantised) quantise_matrices(graph);
+    const Tensor want = StepRunner(graph, 64).step(tokens);
+    optimize(graph, generic_pipeline(2));
+    expect_near(StepRunner(graph, 64).step(tokens), want, 0);
   }
 }
 

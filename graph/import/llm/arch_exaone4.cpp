@@ -6,11 +6,7 @@ namespace naru::llm {
 namespace {
 
 void configure(const Parameters& parameters, Config& config) {
-  if (parameters.integer("window", 0, INT64_C(1) << 40, 0) == 0) return;
-  set_windows(parameters, config, parameters.integer("sliding_pattern", 0, 1 << 12, 4));
-  for (Layer& layer : config.layers) {
-    if (layer.window == 0) layer.rope = Layer::kNoRope;
-  }
+  set_windows_and_ropes(parameters, config, 4);
 }
 
 }  // namespace

@@ -7,7 +7,7 @@ namespace {
 
 void configure(const Parameters& parameters, Config& config) {
   config.experts.gating = Gating::TopKSoftmax;
-  for (Layer& layer : config.layers) layer.window = parameters.integer("window", 0, INT64_C(1) << 40, 0);
+  for (Layer& layer : config.layers) layer.window = window_of(parameters);
 }
 
 }  // namespace

@@ -11,7 +11,7 @@ void configure(const Parameters& parameters, Config& config) {
   if (parameters.list("sliding_layers")) return;
   const auto layers = static_cast<std::int64_t>(config.layers.size());
   for (std::int64_t i = parameters.integer("max_window_layers", 0, 1 << 12, 0); i < layers; ++i) {
-    config.layers[static_cast<std::size_t>(i)].window = parameters.integer("window", 0, INT64_C(1) << 40, 0);
+    config.layers[static_cast<std::size_t>(i)].window = window_of(parameters);
   }
 }
 

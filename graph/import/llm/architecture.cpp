@@ -135,6 +135,11 @@ const Architecture& find_architecture(std::string_view name, bool gguf) {
   fail(ErrorCode::Unsupported, "architecture: got {}, expected one of {}", quote_name(name), known);
 }
 
+std::int64_t layer_count(const Parameters& parameters) {
+  const std::int64_t all = parameters.integer("layers", 1, 1 << 12);
+  return all - parameters.integer("draft_layers", 0, all - 1, 0);
+}
+
 std::vector<WeightName> weight_names(const Architecture& architecture, bool gguf) {
   const std::span<const WeightName> common = gguf ? std::span<const WeightName>(kGgufNames) : kJsonNames;
   std::vector<WeightName> names(common.begin(), common.end());
@@ -148,7 +153,7 @@ Config make_config(const Architecture& architecture, const Parameters& parameter
   constexpr std::int64_t kMost = 1 << 24;
   Config config;
   config.architecture = architecture.name;
-  config.layers.resize(static_cast<std::size_t>(parameters.integer("layers", 1, 1 << 12)));
+  config.layers.resize(static_cast<std::size_t>(layer_count(parameters)));
   config.hidden = parameters.integer("hidden", 1, kMost);
   const Tensor embedding = weights.take("embedding");
   config.vocab = embedding.rank() == 2 ? embedding.shape()[0] : 0;
@@ -175,15 +180,28 @@ Config make_config(const Architecture& architecture, const Parameters& parameter
   return config;
 }
 
+std::int64_t window_of(const Parameters& parameters) {
+  return parameters.integer("window", 0, INT64_C(1) << 40, 0);
+}
+
 void set_windows(const Parameters& parameters, Config& config, std::int64_t pattern) {
-  const std::int64_t window = parameters.integer("window", 0, INT64_C(1) << 40, 0);
+  const std::int64_t window = window_of(parameters);
   const std::optional<std::vector<double>> list = parameters.list("sliding_layers");
   if (list && list->size() != config.layers.size()) {
     fail(ErrorCode::InvalidModel, "layers: got the kinds of {}, expected {}", list->size(), config.layers.size());
   }
+  if (!list) pattern = parameters.integer("sliding_pattern", 0, 1 << 12, pattern);
   for (std::size_t i = 0; i < config.layers.size(); ++i) {
     const bool by_pattern = pattern > 0 && (static_cast<std::int64_t>(i) + 1) % pattern != 0;
     if (list ? (*list)[i] != 0 : by_pattern) config.layers[i].window = window;
+  }
+}
+
+void set_windows_and_ropes(const Parameters& parameters, Config& config, std::int64_t pattern) {
+  if (window_of(parameters) == 0) return;
+  set_windows(parameters, config, pattern);
+  for (Layer& layer : config.layers) {
+    if (layer.window == 0) layer.rope = Layer::kNoRope;
   }
 }
 

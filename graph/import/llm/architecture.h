@@ -31,6 +31,9 @@ const Architecture& find_architecture(std::string_view name, bool gguf);
 /// Names of weights before an architecture's own.
 std::vector<WeightName> weight_names(const Architecture& architecture, bool gguf);
 
+/// Layers, without those behind them that only draft further tokens.
+std::int64_t layer_count(const Parameters& parameters);
+
 /// The numbers of a model: common rules, then the architecture's. `context` > 0 limits the positions.
 /// @throws Error InvalidModel for numbers that do not fit each other or the limits.
 Config make_config(const Architecture& architecture, const Parameters& parameters, Weights& weights,
@@ -38,8 +41,15 @@ Config make_config(const Architecture& architecture, const Parameters& parameter
 
 // What several architectures share.
 
-/// Layers whose place in a run of `pattern` is not the last see a window; 0: none do. An explicit
-/// list of the model is preferred.
+/// The window of layers that see one; 0 when the model has none.
+std::int64_t window_of(const Parameters& parameters);
+
+/// Layers whose place in a run of `pattern` is not the last see the window; 0: none do. The model's
+/// own pattern, or its list of layers, is preferred.
 void set_windows(const Parameters& parameters, Config& config, std::int64_t pattern);
+
+/// set_windows() for models whose other layers, where there is a window at all, do without rotary
+/// embedding.
+void set_windows_and_ropes(const Parameters& parameters, Config& config, std::int64_t pattern);
 
 }  // namespace naru::llm

@@ -1,6 +1,7 @@
 // From GGUF's key-values and tensors to a step graph and its metadata.
 #include "graph/import/llm/gguf_model.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "graph/fail.h"
@@ -62,9 +63,16 @@ void read_token_ids(const GgufFile& file, Config& config) {
   }
 }
 
-TensorMap tensors_of(const GgufFile& file) {
+/// All tensors but those of layers that only draft further tokens.
+TensorMap tensors_of(const GgufFile& file, const Parameters& parameters) {
+  std::vector<std::string> drafting;
+  const std::int64_t layers = parameters.integer("layers", 1, 1 << 12);
+  for (std::int64_t i = layer_count(parameters); i < layers; ++i) drafting.push_back(fmt::format("blk.{}.", i));
   TensorMap tensors;
-  for (const GgufTensor& tensor : file.tensors) tensors.emplace(tensor.name, tensor.data);
+  for (const GgufTensor& tensor : file.tensors) {
+    const bool drafts = std::any_of(drafting.begin(), drafting.end(), [&](const std::string& prefix) { return tensor.name.starts_with(prefix); });
+    if (!drafts) tensors.emplace(tensor.name, tensor.data);
+  }
   return tensors;
 }
 
@@ -72,8 +80,9 @@ TensorMap tensors_of(const GgufFile& file) {
 
 Graph build_gguf_model(const GgufFile& file, const CacheOptions& cache, std::int64_t context) {
   const Architecture& architecture = find_architecture(file.text("general.architecture"), true);
-  Weights weights(tensors_of(file), weight_names(architecture, true));
-  Config config = make_config(architecture, *gguf_parameters(file), weights, context);
+  const std::unique_ptr<Parameters> parameters = gguf_parameters(file);
+  Weights weights(tensors_of(file, *parameters), weight_names(architecture, true));
+  Config config = make_config(architecture, *parameters, weights, context);
   config.name = file.text("general.name", "");
   read_token_ids(file, config);
   Graph graph = build_step_graph(config, weights, cache);

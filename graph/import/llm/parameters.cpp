@@ -20,6 +20,7 @@ struct Name {
 
 constexpr Name kNames[] = {
     {"layers", "block_count", "num_hidden_layers|num_layers"},
+    {"draft_layers", "nextn_predict_layers", ""},
     {"hidden", "embedding_length", "hidden_size"},
     {"heads", "attention.head_count", "num_attention_heads"},
     {"kv_heads", "attention.head_count_kv", "num_key_value_heads"},
@@ -32,7 +33,7 @@ constexpr Name kNames[] = {
     {"use_window", "", "use_sliding_window"},
     {"max_window_layers", "", "max_window_layers"},
     {"sliding_layers", "attention.sliding_window_pattern", "layer_types"},
-    {"sliding_pattern", "", "sliding_window_pattern|_sliding_window_pattern"},
+    {"sliding_pattern", "attention.sliding_window_pattern", "sliding_window_pattern|_sliding_window_pattern"},
     {"rope_layers", "", "no_rope_layers"},
     {"attention_softcap", "attn_logit_softcapping", "attn_logit_softcapping"},
     {"logit_softcap", "final_logit_softcapping", "final_logit_softcapping"},
