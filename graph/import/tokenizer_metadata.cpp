@@ -22,7 +22,8 @@ Json number_json(const GgufValue& value, std::int64_t i) {
 
 Json value_json(const GgufValue& value) {
   const auto element = [&](std::int64_t i) {
-    return value.kind == GgufKind::String ? Json(value.strings[static_cast<std::size_t>(i)]) : number_json(value, i);
+    return value.kind == GgufKind::String ? Json(value.strings[static_cast<std::size_t>(i)])
+                                          : number_json(value, i);
   };
   if (!value.is_array) return element(0);
   Json array = Json::array();
@@ -39,7 +40,8 @@ std::string_view content(const MappedFile& file) {
   return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
 }
 
-std::shared_ptr<const MappedFile> open_if_there(ModelDirectory& directory, const std::filesystem::path& folder,
+std::shared_ptr<const MappedFile> open_if_there(ModelDirectory& directory,
+                                                const std::filesystem::path& folder,
                                                 const char* name) {
   std::error_code ignored;
   return std::filesystem::exists(folder / name, ignored) ? directory.open(name) : nullptr;
@@ -70,9 +72,11 @@ std::optional<std::string> tokenizer_metadata(const std::filesystem::path& folde
     const auto file = open_if_there(directory, folder, name);
     if (file == nullptr) continue;
     json[key] = Json::parse(content(*file), nullptr, false);
-    if (json[key].is_discarded()) fail(ErrorCode::InvalidModel, "{}: got a file that is no JSON", name);
+    if (json[key].is_discarded())
+      fail(ErrorCode::InvalidModel, "{}: got a file that is no JSON", name);
   }
-  if (const auto file = open_if_there(directory, folder, "chat_template.jinja")) json["chat_template"] = content(*file);
+  if (const auto file = open_if_there(directory, folder, "chat_template.jinja"))
+    json["chat_template"] = content(*file);
   return text_of(json);
 }
 

@@ -18,7 +18,8 @@ bool is_word(char32_t value) {
 }
 
 bool stands_alone(std::string_view text, const Span& span) {
-  if (span.begin > 0 && is_word(read_code_point(text, previous_code_point(text, span.begin)).value)) return false;
+  if (span.begin > 0 && is_word(read_code_point(text, previous_code_point(text, span.begin)).value))
+    return false;
   return span.end >= text.size() || !is_word(read_code_point(text, span.end).value);
 }
 
@@ -43,7 +44,9 @@ std::size_t skip_space_back(std::string_view text, std::size_t at, std::size_t l
 
 /// `ranges` are in order.
 bool touches(std::span<const TextRange> ranges, const Span& span) {
-  const auto after = std::partition_point(ranges.begin(), ranges.end(), [&](const TextRange& range) { return range.end <= span.begin; });
+  const auto after =
+      std::partition_point(ranges.begin(), ranges.end(),
+                           [&](const TextRange& range) { return range.end <= span.begin; });
   return after != ranges.end() && after->begin < span.end;
 }
 
@@ -51,7 +54,8 @@ bool touches(std::span<const TextRange> ranges, const Span& span) {
 
 AddedTokens::AddedTokens(std::vector<AddedToken> tokens) : tokens_(std::move(tokens)) {
   std::vector<std::pair<std::string_view, std::int32_t>> entries;
-  for (std::size_t i = 0; i < tokens_.size(); ++i) entries.emplace_back(tokens_[i].content, static_cast<std::int32_t>(i));
+  for (std::size_t i = 0; i < tokens_.size(); ++i)
+    entries.emplace_back(tokens_[i].content, static_cast<std::int32_t>(i));
   std::erase_if(entries, [](const auto& entry) { return entry.first.empty(); });
   if (!entries.empty()) trie_ = ByteTrie(std::move(entries));
 }

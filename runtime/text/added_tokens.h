@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "naru/tokenizer.h"
+
 #include "runtime/text/byte_trie.h"
 #include "runtime/text/pattern_matcher.h"
 

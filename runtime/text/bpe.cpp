@@ -33,7 +33,8 @@ class ListedMerges : public MergeRules {
   };
 
   static std::uint64_t key_of(TokenId left, TokenId right) {
-    return static_cast<std::uint64_t>(static_cast<std::uint32_t>(left)) << 32 | static_cast<std::uint32_t>(right);
+    return static_cast<std::uint64_t>(static_cast<std::uint32_t>(left)) << 32 |
+           static_cast<std::uint32_t>(right);
   }
 
   std::size_t slot(std::uint64_t key) const {
@@ -130,7 +131,8 @@ class Bpe : public TextModel {
     if (text.size() == 1 && options_.continuing_prefix.empty() && options_.end_suffix.empty()) {
       return byte_ids_[static_cast<unsigned char>(text.front())];
     }
-    if (options_.continuing_prefix.empty() && options_.end_suffix.empty()) return vocabulary_.find(text);
+    if (options_.continuing_prefix.empty() && options_.end_suffix.empty())
+      return vocabulary_.find(text);
     std::string whole = first ? std::string() : options_.continuing_prefix;
     whole += text;
     if (last) whole += options_.end_suffix;
@@ -143,7 +145,8 @@ class Bpe : public TextModel {
       if (left == kEnd || symbols[left].next == kEnd) return false;
       const Symbol& a = symbols[left];
       const Symbol& b = symbols[a.next];
-      const MergeRules::Merge merge = rules_->find(a.id, b.id, piece.substr(a.begin, b.end - a.begin));
+      const MergeRules::Merge merge =
+          rules_->find(a.id, b.id, piece.substr(a.begin, b.end - a.begin));
       if (merge.joined < 0) return false;
       heap.push_back({merge.rank, left, a.end, b.end, merge.joined});
       return true;
@@ -168,7 +171,8 @@ class Bpe : public TextModel {
     }
   }
 
-  void emit(std::string_view piece, const std::vector<Symbol>& symbols, std::vector<TokenId>& ids) const {
+  void emit(std::string_view piece, const std::vector<Symbol>& symbols,
+            std::vector<TokenId>& ids) const {
     bool after_unknown = false;
     for (std::uint32_t at = symbols.empty() ? kEnd : 0; at != kEnd; at = symbols[at].next) {
       const Symbol& symbol = symbols[at];
@@ -182,7 +186,8 @@ class Bpe : public TextModel {
         after_unknown = false;
         continue;
       }
-      if (options_.unknown >= 0 && !(after_unknown && options_.fuse_unknown)) ids.push_back(options_.unknown);
+      if (options_.unknown >= 0 && !(after_unknown && options_.fuse_unknown))
+        ids.push_back(options_.unknown);
       after_unknown = true;
     }
   }
@@ -195,21 +200,25 @@ class Bpe : public TextModel {
 
 }  // namespace
 
-std::unique_ptr<MergeRules> listed_merges(const Vocabulary& vocabulary,
-                                          const std::vector<std::pair<std::string, std::string>>& merges,
-                                          std::string_view continuing_prefix) {
+std::unique_ptr<MergeRules> listed_merges(
+    const Vocabulary& vocabulary, const std::vector<std::pair<std::string, std::string>>& merges,
+    std::string_view continuing_prefix) {
   auto rules = std::make_unique<ListedMerges>(merges.size());
   std::string joined;
   for (std::size_t rank = 0; rank < merges.size(); ++rank) {
     const auto& [left, right] = merges[rank];
-    const bool continues = !continuing_prefix.empty() && std::string_view(right).starts_with(continuing_prefix);
+    const bool continues =
+        !continuing_prefix.empty() && std::string_view(right).starts_with(continuing_prefix);
     joined = left;
     joined += std::string_view(right).substr(continues ? continuing_prefix.size() : 0);
-    if (vocabulary.find_any(left) < 0 || vocabulary.find_any(right) < 0 || vocabulary.find_any(joined) < 0) {
-      fail(ErrorCode::InvalidModel, "merge {}: got {} and {}, expected two tokens whose join is a token", rank,
+    if (vocabulary.find_any(left) < 0 || vocabulary.find_any(right) < 0 ||
+        vocabulary.find_any(joined) < 0) {
+      fail(ErrorCode::InvalidModel,
+           "merge {}: got {} and {}, expected two tokens whose join is a token", rank,
            quote_name(left), quote_name(right));
     }
-    const TokenId left_id = vocabulary.find(left), right_id = vocabulary.find(right), id = vocabulary.find(joined);
+    const TokenId left_id = vocabulary.find(left), right_id = vocabulary.find(right),
+                  id = vocabulary.find(joined);
     if (left_id < 0 || right_id < 0 || id < 0) continue;
     rules->add(left_id, right_id, {static_cast<float>(rank), id});
   }
@@ -220,7 +229,8 @@ std::unique_ptr<MergeRules> scored_merges(const Vocabulary& vocabulary, std::vec
   return std::make_unique<ScoredMerges>(vocabulary, std::move(scores));
 }
 
-std::unique_ptr<TextModel> make_bpe(const Vocabulary& vocabulary, std::unique_ptr<MergeRules> rules, BpeOptions options) {
+std::unique_ptr<TextModel> make_bpe(const Vocabulary& vocabulary, std::unique_ptr<MergeRules> rules,
+                                    BpeOptions options) {
   return std::make_unique<Bpe>(vocabulary, std::move(rules), std::move(options));
 }
 

@@ -29,7 +29,8 @@ ByteTrie::ByteTrie(std::vector<std::pair<std::string_view, std::int32_t>> entrie
     while (at < group.end) {
       const auto byte = static_cast<std::uint8_t>(entries[at].first[group.depth]);
       std::size_t end = at + 1;
-      while (end < group.end && static_cast<std::uint8_t>(entries[end].first[group.depth]) == byte) ++end;
+      while (end < group.end && static_cast<std::uint8_t>(entries[end].first[group.depth]) == byte)
+        ++end;
       queue.push_back({static_cast<std::uint32_t>(nodes_.size()), at, end, group.depth + 1});
       nodes_.push_back({.byte = byte});
       ++nodes_[group.node].child_count;
@@ -38,7 +39,8 @@ ByteTrie::ByteTrie(std::vector<std::pair<std::string_view, std::int32_t>> entrie
   }
   roots_.fill(kNone);
   const Node& root = nodes_[kRoot];
-  for (std::uint32_t i = 0; i < root.child_count; ++i) roots_[nodes_[root.first_child + i].byte] = root.first_child + i;
+  for (std::uint32_t i = 0; i < root.child_count; ++i)
+    roots_[nodes_[root.first_child + i].byte] = root.first_child + i;
 }
 
 std::uint32_t ByteTrie::child(std::uint32_t index, std::uint8_t byte) const noexcept {
@@ -46,8 +48,10 @@ std::uint32_t ByteTrie::child(std::uint32_t index, std::uint8_t byte) const noex
   const Node& node = nodes_[index];
   const auto begin = nodes_.begin() + node.first_child;
   const auto end = begin + node.child_count;
-  const auto found = std::lower_bound(begin, end, byte, [](const Node& n, std::uint8_t b) { return n.byte < b; });
-  return found != end && found->byte == byte ? static_cast<std::uint32_t>(found - nodes_.begin()) : kNone;
+  const auto found =
+      std::lower_bound(begin, end, byte, [](const Node& n, std::uint8_t b) { return n.byte < b; });
+  return found != end && found->byte == byte ? static_cast<std::uint32_t>(found - nodes_.begin())
+                                             : kNone;
 }
 
 }  // namespace naru::text

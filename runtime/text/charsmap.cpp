@@ -1,8 +1,8 @@
 // Reads and applies SentencePiece's precompiled character map.
 //
-// The blob: u32 size of the trie in bytes, the trie as u32 units of the Darts double array, then the
-// replacements, each ended by a zero byte. A unit is a node: its label, whether a value follows, and
-// how far away (by exclusive or) its children are.
+// The blob: u32 size of the trie in bytes, the trie as u32 units of the Darts double array, then
+// the replacements, each ended by a zero byte. A unit is a node: its label, whether a value
+// follows, and how far away (by exclusive or) its children are.
 #include "runtime/text/charsmap.h"
 
 #include <cstring>
@@ -24,21 +24,27 @@ constexpr std::size_t kLongestGrapheme = 5;  // bytes of a cluster that is looke
 
 CharsMap::CharsMap(std::string_view blob) {
   std::uint32_t size = 0;
-  if (blob.size() < sizeof(size)) fail(ErrorCode::InvalidModel, "character map: got {} bytes, expected at least 4", blob.size());
+  if (blob.size() < sizeof(size))
+    fail(ErrorCode::InvalidModel, "character map: got {} bytes, expected at least 4", blob.size());
   std::memcpy(&size, blob.data(), sizeof(size));
   blob.remove_prefix(sizeof(size));
   if (size > blob.size() || size % sizeof(std::uint32_t) != 0 || size == 0) {
-    fail(ErrorCode::InvalidModel, "character map: got a trie of {} bytes in {}, expected whole units inside", size, blob.size());
+    fail(ErrorCode::InvalidModel,
+         "character map: got a trie of {} bytes in {}, expected whole units inside", size,
+         blob.size());
   }
   units_.resize(size / sizeof(std::uint32_t));
   std::memcpy(units_.data(), blob.data(), size);
   strings_ = blob.substr(size);
-  if (strings_.empty() || strings_.back() != '\0') fail(ErrorCode::InvalidModel, "character map: got replacements without an end");
+  if (strings_.empty() || strings_.back() != '\0')
+    fail(ErrorCode::InvalidModel, "character map: got replacements without an end");
 }
 
 std::string_view CharsMap::replacement(std::uint32_t offset) const {
   if (offset >= strings_.size()) {
-    fail(ErrorCode::InvalidModel, "character map: got a replacement at {}, expected one inside {} bytes", offset, strings_.size());
+    fail(ErrorCode::InvalidModel,
+         "character map: got a replacement at {}, expected one inside {} bytes", offset,
+         strings_.size());
   }
   return strings_.c_str() + offset;
 }
@@ -99,14 +105,16 @@ std::string CharsMap::apply_longest(std::string_view text) const {
 }
 
 std::string decode_base64(std::string_view text) {
-  static constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  static constexpr std::string_view kDigits =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::string out;
   std::uint32_t bits = 0;
   int count = 0;
   while (!text.empty() && text.back() == '=') text.remove_suffix(1);
   for (const char c : text) {
     const std::size_t digit = kDigits.find(c);
-    if (digit == std::string_view::npos) fail(ErrorCode::InvalidModel, "base64: got a byte {:#x}", static_cast<unsigned char>(c));
+    if (digit == std::string_view::npos)
+      fail(ErrorCode::InvalidModel, "base64: got a byte {:#x}", static_cast<unsigned char>(c));
     bits = bits << 6 | static_cast<std::uint32_t>(digit);
     count += 6;
     if (count < 8) continue;

@@ -12,7 +12,8 @@ struct ChatTemplate::Impl {
 };
 
 ChatTemplate ChatTemplate::parse(std::string_view source) {
-  if (!text::is_well_formed(source)) fail(ErrorCode::InvalidModel, "chat template: got ill-formed UTF-8");
+  if (!text::is_well_formed(source))
+    fail(ErrorCode::InvalidModel, "chat template: got ill-formed UTF-8");
   auto impl = std::make_shared<Impl>();
   impl->body = jinja::parse_template(source);
   return ChatTemplate(std::move(impl));

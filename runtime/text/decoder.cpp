@@ -19,7 +19,8 @@ std::array<std::int16_t, 512> make_alphabet() {
   byte_of.fill(-1);
   std::size_t next = 256;
   for (std::size_t byte = 0; byte < 256; ++byte) {
-    const bool printable = (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
+    const bool printable =
+        (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
     byte_of[printable ? byte : next++] = static_cast<std::int16_t>(byte);
   }
   return byte_of;
@@ -27,13 +28,15 @@ std::array<std::int16_t, 512> make_alphabet() {
 
 void replace_all(std::string& text, std::string_view from, std::string_view to) {
   if (from.empty()) return;
-  for (std::size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size()) text.replace(at, from.size(), to);
+  for (std::size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size())
+    text.replace(at, from.size(), to);
 }
 
 void clean_up_spaces(std::string& text) {
   static constexpr std::pair<std::string_view, std::string_view> kRules[] = {
-      {" .", "."}, {" ?", "?"}, {" !", "!"}, {" ,", ","}, {" ' ", "'"}, {" n't", "n't"},
-      {" 'm", "'m"}, {" do not", " don't"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
+      {" .", "."},   {" ?", "?"},     {" !", "!"},    {" ,", ","},
+      {" ' ", "'"},  {" n't", "n't"}, {" 'm", "'m"},  {" do not", " don't"},
+      {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
   for (const auto& [from, to] : kRules) replace_all(text, from, to);
 }
 
@@ -42,7 +45,8 @@ class Builder {
   explicit Builder(Decoder& target) : target_(target) {}
 
   void add(const Json& json, int depth) {
-    if (depth > kMaxNesting) fail(ErrorCode::InvalidModel, "decoder: got more than {} nested sequences", kMaxNesting);
+    if (depth > kMaxNesting)
+      fail(ErrorCode::InvalidModel, "decoder: got more than {} nested sequences", kMaxNesting);
     const std::string type = string_at(json, "type");
     if (type == "Sequence") {
       for (const Json& inner : array_at(json, "decoders")) add(inner, depth + 1);
@@ -65,17 +69,20 @@ class Builder {
   void byte_fallback(const Json&) { target_.byte_tokens = true; }
   void fuse(const Json&) {}  // tokens are bytes that follow one another already
   void replace(const Json& json) {
-    target_.replacements.emplace_back(string_at(object_at(json, "pattern"), "String"), string_at(json, "content"));
+    target_.replacements.emplace_back(string_at(object_at(json, "pattern"), "String"),
+                                      string_at(json, "content"));
   }
   void strip(const Json& json) {
     if (string_at(json, "content") != " " || integer_or(json, "stop", 0) != 0) {
       fail(ErrorCode::Unsupported, "decoder: Strip is supported for spaces at the start only");
     }
-    target_.strip_start = static_cast<std::size_t>(std::min<std::int64_t>(std::max<std::int64_t>(integer_or(json, "start", 0), 0), 1 << 20));
+    target_.strip_start = static_cast<std::size_t>(
+        std::min<std::int64_t>(std::max<std::int64_t>(integer_or(json, "start", 0), 0), 1 << 20));
   }
   void metaspace(const Json& json) {
     target_.replacements.emplace_back(string_or(json, "replacement", "\u2581"), " ");
-    const std::string scheme = string_or(json, "prepend_scheme", bool_or(json, "add_prefix_space", true) ? "always" : "never");
+    const std::string scheme = string_or(
+        json, "prepend_scheme", bool_or(json, "add_prefix_space", true) ? "always" : "never");
     if (scheme != "never") target_.strip_start = 1;
   }
   void word_piece(const Json& json) {
@@ -89,10 +96,14 @@ class Builder {
 };
 
 const std::array<Builder::Kind, 8> Builder::kKinds = {{
-    {"ByteLevel", &Builder::byte_level}, {"ByteFallback", &Builder::byte_fallback},
-    {"Fuse", &Builder::fuse},            {"Replace", &Builder::replace},
-    {"Strip", &Builder::strip},          {"Metaspace", &Builder::metaspace},
-    {"WordPiece", &Builder::word_piece}, {"BPEDecoder", &Builder::bpe},
+    {"ByteLevel", &Builder::byte_level},
+    {"ByteFallback", &Builder::byte_fallback},
+    {"Fuse", &Builder::fuse},
+    {"Replace", &Builder::replace},
+    {"Strip", &Builder::strip},
+    {"Metaspace", &Builder::metaspace},
+    {"WordPiece", &Builder::word_piece},
+    {"BPEDecoder", &Builder::bpe},
 }};
 
 }  // namespace

@@ -13,13 +13,13 @@ namespace naru::text {
 
 /// How the bytes of a token follow from how it is written.
 struct Decoder {
-  bool byte_level = false;     ///< letters stand for bytes
-  bool byte_tokens = false;    ///< <0x41> stands for the byte 0x41
+  bool byte_level = false;   ///< letters stand for bytes
+  bool byte_tokens = false;  ///< <0x41> stands for the byte 0x41
   std::vector<std::pair<std::string, std::string>> replacements;
   std::optional<std::string> word_piece_prefix;  ///< continues a word; other tokens begin one
-  bool clean_up = false;       ///< no space before marks, WordPiece's way
-  std::string end_suffix;      ///< ends a word; becomes a space
-  std::size_t strip_start = 0;  ///< spaces taken from the beginning of a text
+  bool clean_up = false;                         ///< no space before marks, WordPiece's way
+  std::string end_suffix;                        ///< ends a word; becomes a space
+  std::size_t strip_start = 0;                   ///< spaces taken from the beginning of a text
 
   std::string token_bytes(std::string_view token) const;
 };

@@ -41,7 +41,8 @@ std::int64_t integer_or(const Json& object, const char* key, std::int64_t fallba
   const Json& value = member(object, key);
   if (value.is_null()) return fallback;
   if (!value.is_number_integer()) wrong_type(key, value, "an integer");
-  if (value.is_number_unsigned() && value.get<std::uint64_t>() > INT64_MAX) wrong_type(key, value, "an integer of 63 bits");
+  if (value.is_number_unsigned() && value.get<std::uint64_t>() > INT64_MAX)
+    wrong_type(key, value, "an integer of 63 bits");
   return value.get<std::int64_t>();
 }
 
@@ -64,7 +65,9 @@ const Json& object_at(const Json& object, const char* key) {
   return value;
 }
 
-std::string string_at(const Json& object, const char* key) { return as_string(member(object, key), key); }
+std::string string_at(const Json& object, const char* key) {
+  return as_string(member(object, key), key);
+}
 
 std::int64_t integer_at(const Json& object, const char* key) {
   if (member(object, key).is_null()) wrong_type(key, member(object, key), "an integer");

@@ -11,7 +11,8 @@ namespace naru::text {
 namespace {
 
 constexpr int kMaxNesting = 16;
-constexpr std::size_t kMaxGrownText = std::size_t{1} << 31;  ///< what replacements may make of a text
+constexpr std::size_t kMaxGrownText = std::size_t{1}
+                                      << 31;  ///< what replacements may make of a text
 
 /// `text` with each code point replaced by what `map(value, out)` appends.
 template <typename Map>
@@ -27,19 +28,21 @@ std::string map_code_points(std::string_view text, Map&& map) {
 }
 
 void check_grown(const std::string& text) {
-  if (text.size() > kMaxGrownText) fail(ErrorCode::OutOfMemory, "normalizer: the text grows over {} bytes", kMaxGrownText);
+  if (text.size() > kMaxGrownText)
+    fail(ErrorCode::OutOfMemory, "normalizer: the text grows over {} bytes", kMaxGrownText);
 }
 
 std::string without(CategorySet categories, std::string_view text) {
-  return map_code_points(text, [categories](char32_t value, std::string_view bytes, std::string& out) {
-    if ((category_bit(value) & categories) == 0) out += bytes;
-  });
+  return map_code_points(text,
+                         [categories](char32_t value, std::string_view bytes, std::string& out) {
+                           if ((category_bit(value) & categories) == 0) out += bytes;
+                         });
 }
 
 bool is_chinese(char32_t value) {
   static constexpr std::pair<char32_t, char32_t> kBlocks[] = {
-      {0x4E00, 0x9FFF}, {0x3400, 0x4DBF}, {0x20000, 0x2A6DF}, {0x2A700, 0x2B73F}, {0x2B740, 0x2B81F},
-      {0x2B920, 0x2CEAF}, {0xF900, 0xFAFF}, {0x2F800, 0x2FA1F}};
+      {0x4E00, 0x9FFF},   {0x3400, 0x4DBF},   {0x20000, 0x2A6DF}, {0x2A700, 0x2B73F},
+      {0x2B740, 0x2B81F}, {0x2B920, 0x2CEAF}, {0xF900, 0xFAFF},   {0x2F800, 0x2FA1F}};
   for (const auto& [low, high] : kBlocks) {
     if (value >= low && value <= high) return true;
   }
@@ -52,7 +55,8 @@ std::string clean_text(std::string_view text) {
   return map_code_points(text, [](char32_t value, std::string_view bytes, std::string& out) {
     if (value == 0 || value == 0xFFFD) return;
     const bool space = is_white_space(value);
-    const bool control = value != '\t' && value != '\n' && value != '\r' && (category_bit(value) & kControl) != 0;
+    const bool control =
+        value != '\t' && value != '\n' && value != '\r' && (category_bit(value) & kControl) != 0;
     if (control) return;
     space ? out.push_back(' ') : void(out += bytes);
   });
@@ -85,7 +89,8 @@ TextStep replace_pattern_step(std::string_view pattern, std::string to) {
 
 TextStep parse_replace(const Json& json) {
   const Json& pattern = object_at(json, "pattern");
-  if (!member(pattern, "Regex").is_null()) return replace_pattern_step(string_at(pattern, "Regex"), string_at(json, "content"));
+  if (!member(pattern, "Regex").is_null())
+    return replace_pattern_step(string_at(pattern, "Regex"), string_at(json, "content"));
   return replace_text_step(string_at(pattern, "String"), string_at(json, "content"));
 }
 
@@ -108,19 +113,29 @@ constexpr StepKind kStepKinds[] = {
     {"NFD", [](const Json&) { return normal_form_step(NormalForm::Nfd); }},
     {"NFKC", [](const Json&) { return normal_form_step(NormalForm::Nfkc); }},
     {"NFKD", [](const Json&) { return normal_form_step(NormalForm::Nfkd); }},
-    {"Lowercase", [](const Json&) -> TextStep { return [](std::string text) { return lower_case(text); }; }},
-    {"StripAccents", [](const Json&) -> TextStep { return [](std::string text) { return without(category_set("M"), text); }; }},
-    {"Strip", [](const Json& json) { return strip_step(bool_or(json, "strip_left", true), bool_or(json, "strip_right", true)); }},
+    {"Lowercase",
+     [](const Json&) -> TextStep { return [](std::string text) { return lower_case(text); }; }},
+    {"StripAccents",
+     [](const Json&) -> TextStep {
+       return [](std::string text) { return without(category_set("M"), text); };
+     }},
+    {"Strip",
+     [](const Json& json) {
+       return strip_step(bool_or(json, "strip_left", true), bool_or(json, "strip_right", true));
+     }},
     {"Prepend", [](const Json& json) { return prepend_step(string_at(json, "prepend")); }},
     {"Replace", parse_replace},
     {"BertNormalizer", parse_bert},
-    {"Precompiled", [](const Json& json) {
-       return charsmap_step(CharsMap(decode_base64(string_at(json, "precompiled_charsmap"))), false);
+    {"Precompiled",
+     [](const Json& json) {
+       return charsmap_step(CharsMap(decode_base64(string_at(json, "precompiled_charsmap"))),
+                            false);
      }},
 };
 
 void add_steps(const Json& json, Normalizer& normalizer, int depth) {
-  if (depth > kMaxNesting) fail(ErrorCode::InvalidModel, "normalizer: got more than {} nested sequences", kMaxNesting);
+  if (depth > kMaxNesting)
+    fail(ErrorCode::InvalidModel, "normalizer: got more than {} nested sequences", kMaxNesting);
   const std::string type = string_at(json, "type");
   if (type == "Sequence") {
     for (const Json& inner : array_at(json, "normalizers")) add_steps(inner, normalizer, depth + 1);
@@ -144,7 +159,9 @@ TextStep normal_form_step(NormalForm form) {
 }
 
 TextStep prepend_step(std::string prefix) {
-  return [prefix = std::move(prefix)](std::string text) { return text.empty() ? text : prefix + text; };
+  return [prefix = std::move(prefix)](std::string text) {
+    return text.empty() ? text : prefix + text;
+  };
 }
 
 TextStep replace_text_step(std::string from, std::string to) {
@@ -152,7 +169,8 @@ TextStep replace_text_step(std::string from, std::string to) {
     if (from.empty()) return text;
     std::string out;
     std::size_t at = 0;
-    for (std::size_t found; (found = text.find(from, at)) != std::string::npos; at = found + from.size()) {
+    for (std::size_t found; (found = text.find(from, at)) != std::string::npos;
+         at = found + from.size()) {
       out.append(text, at, found - at);
       out += to;
       check_grown(out);
@@ -192,7 +210,9 @@ TextStep merge_spaces_step() {
 
 TextStep charsmap_step(CharsMap map, bool longest) {
   auto shared = std::make_shared<const CharsMap>(std::move(map));
-  return [shared, longest](std::string text) { return longest ? shared->apply_longest(text) : shared->apply_to_graphemes(text); };
+  return [shared, longest](std::string text) {
+    return longest ? shared->apply_longest(text) : shared->apply_to_graphemes(text);
+  };
 }
 
 TextStep bert_step(BertSteps steps) {

@@ -52,9 +52,11 @@ class Parser {
 
   PatternNode parse() {
     if (text_.size() > kPatternMaxBytes) {
-      fail(ErrorCode::InvalidModel, "pattern: got {} bytes, expected at most {}", text_.size(), kPatternMaxBytes);
+      fail(ErrorCode::InvalidModel, "pattern: got {} bytes, expected at most {}", text_.size(),
+           kPatternMaxBytes);
     }
-    if (!is_well_formed(text_)) fail(ErrorCode::InvalidModel, "pattern: got ill-formed UTF-8, expected text");
+    if (!is_well_formed(text_))
+      fail(ErrorCode::InvalidModel, "pattern: got ill-formed UTF-8, expected text");
     PatternNode node = choice();
     if (!done()) malformed("an unopened ')'");
     return node;
@@ -62,7 +64,8 @@ class Parser {
 
  private:
   [[noreturn]] void malformed(std::string_view got) const {
-    fail(ErrorCode::InvalidModel, "pattern: got {} at byte {}, expected a regular expression", got, at_);
+    fail(ErrorCode::InvalidModel, "pattern: got {} at byte {}, expected a regular expression", got,
+         at_);
   }
   [[noreturn]] void unsupported(std::string_view what) const {
     fail(ErrorCode::Unsupported, "pattern: {} at byte {} is not supported", what, at_);
@@ -83,7 +86,8 @@ class Parser {
   }
 
   PatternNode choice() {
-    if (++depth_ > kPatternMaxDepth) fail(ErrorCode::InvalidModel, "pattern: got more than {} nested groups", kPatternMaxDepth);
+    if (++depth_ > kPatternMaxDepth)
+      fail(ErrorCode::InvalidModel, "pattern: got more than {} nested groups", kPatternMaxDepth);
     const bool outer_case = ignore_case_;
     PatternNode node;
     node.kind = Kind::Choice;
@@ -155,7 +159,8 @@ class Parser {
       at_ = begin;
       return false;
     }
-    if (repeat.max >= 0 && repeat.max < repeat.min) malformed("a count whose end is below its beginning");
+    if (repeat.max >= 0 && repeat.max < repeat.min)
+      malformed("a count whose end is below its beginning");
     return true;
   }
 
@@ -164,7 +169,8 @@ class Parser {
     int value = 0;
     while (peek() >= '0' && peek() <= '9') {
       value = value * 10 + (text_[at_++] - '0');
-      if (value > kPatternMaxRepeat) fail(ErrorCode::Unsupported, "pattern: got a repeat count over {}", kPatternMaxRepeat);
+      if (value > kPatternMaxRepeat)
+        fail(ErrorCode::Unsupported, "pattern: got a repeat count over {}", kPatternMaxRepeat);
     }
     return value;
   }
@@ -256,12 +262,14 @@ class Parser {
     if (letter == 'x' || letter == 'u') return CharSet::of(hexadecimal(letter));
     if (std::optional<CharSet> set = shorthand_set(letter)) return std::move(*set);
     if (letter < 128) {
-      if (std::optional<CharSet> set = shorthand_set(letter | 0x20U); set && letter >= 'A' && letter <= 'Z') {
+      if (std::optional<CharSet> set = shorthand_set(letter | 0x20U);
+          set && letter >= 'A' && letter <= 'Z') {
         set->negate();
         return std::move(*set);
       }
     }
-    if (const std::optional<char32_t> control = control_escape(letter)) return CharSet::of(*control);
+    if (const std::optional<char32_t> control = control_escape(letter))
+      return CharSet::of(*control);
     const bool is_letter = (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z');
     if (is_letter) unsupported("this escape");
     return CharSet::of(letter);
@@ -287,14 +295,17 @@ class Parser {
     int count = 0;
     for (; count < digits && !done(); ++count) {
       const char c = peek();
-      const int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                      : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+      const int digit = c >= '0' && c <= '9'   ? c - '0'
+                        : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                        : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                               : -1;
       if (digit < 0) break;
       value = value * 16 + static_cast<char32_t>(digit);
       ++at_;
     }
     if (count == 0 || (braced && !accept("}"))) malformed("a bad hexadecimal escape");
-    if (value > 0x10FFFF || (value >= 0xD800 && value < 0xE000)) malformed("an escape of no character");
+    if (value > 0x10FFFF || (value >= 0xD800 && value < 0xE000))
+      malformed("an escape of no character");
     return value;
   }
 
@@ -376,8 +387,13 @@ CharSet word_set() {
   CharSet set = CharSet::of_categories(category_set("L") | category_set("M") | category_set("Nd") |
                                        category_set("Nl") | category_set("Pc"));
   // Oniguruma adds the Latin-1 fractions and powers to Unicode's letters in circles and squares.
-  set.add(CharSet::of_ranges({{0xB2, 0xB3}, {0xB9, 0xB9}, {0xBC, 0xBE}, {0x24B6, 0x24E9},
-                              {0x1F130, 0x1F149}, {0x1F150, 0x1F169}, {0x1F170, 0x1F189}}));
+  set.add(CharSet::of_ranges({{0xB2, 0xB3},
+                              {0xB9, 0xB9},
+                              {0xBC, 0xBE},
+                              {0x24B6, 0x24E9},
+                              {0x1F130, 0x1F149},
+                              {0x1F150, 0x1F169},
+                              {0x1F170, 0x1F189}}));
   return set;
 }
 

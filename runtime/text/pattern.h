@@ -12,15 +12,15 @@ namespace naru::text {
 /// A node of a parsed pattern.
 struct PatternNode {
   enum class Kind : std::uint8_t {
-    Set,        ///< one code point of `set`
-    Sequence,   ///< the children one after another; none: the empty text
-    Choice,     ///< the first child that leads to a match
-    Repeat,     ///< the child, `min` to `max` times
-    Look,       ///< the child matches here (`negated`: does not), nothing is taken
-    LookBack,   ///< the code point before is in `set` (`negated`: is not, or there is none)
-    Begin,      ///< the beginning of the text
-    End,        ///< the end of the text
-    Border,     ///< between \w and what is not \w (`negated`: not there)
+    Set,       ///< one code point of `set`
+    Sequence,  ///< the children one after another; none: the empty text
+    Choice,    ///< the first child that leads to a match
+    Repeat,    ///< the child, `min` to `max` times
+    Look,      ///< the child matches here (`negated`: does not), nothing is taken
+    LookBack,  ///< the code point before is in `set` (`negated`: is not, or there is none)
+    Begin,     ///< the beginning of the text
+    End,       ///< the end of the text
+    Border,    ///< between \w and what is not \w (`negated`: not there)
   };
   enum class Greed : std::uint8_t { Greedy, Lazy, Possessive };
 

@@ -17,8 +17,10 @@ bool may_be_empty(const PatternNode& node) {
   const auto empty = [](const PatternNode& child) { return may_be_empty(child); };
   switch (node.kind) {
     case PatternNode::Kind::Set: return false;
-    case PatternNode::Kind::Sequence: return std::all_of(node.children.begin(), node.children.end(), empty);
-    case PatternNode::Kind::Choice: return std::any_of(node.children.begin(), node.children.end(), empty);
+    case PatternNode::Kind::Sequence:
+      return std::all_of(node.children.begin(), node.children.end(), empty);
+    case PatternNode::Kind::Choice:
+      return std::any_of(node.children.begin(), node.children.end(), empty);
     case PatternNode::Kind::Repeat: return node.min == 0 || may_be_empty(node.children.front());
     default: return true;
   }
@@ -34,7 +36,9 @@ struct PatternMatcher::Scan {
   void step() {
     if (++steps > budget) {
       fail(ErrorCode::Unsupported,
-           "pattern: got one that takes over {} steps per byte of text, expected one that takes linear time", kStepsPerByte);
+           "pattern: got one that takes over {} steps per byte of text, expected one that takes "
+           "linear time",
+           kStepsPerByte);
     }
   }
 };
@@ -46,7 +50,9 @@ PatternMatcher::PatternMatcher(std::string_view pattern) {
 
 std::uint32_t PatternMatcher::emit(Instruction instruction) {
   if (program_.size() >= kMaxInstructions) {
-    fail(ErrorCode::Unsupported, "pattern: got one with more than {} steps once its counts are written out", kMaxInstructions);
+    fail(ErrorCode::Unsupported,
+         "pattern: got one with more than {} steps once its counts are written out",
+         kMaxInstructions);
   }
   program_.push_back(instruction);
   return next() - 1;
@@ -67,7 +73,9 @@ void PatternMatcher::compile(const PatternNode& node) {
     case Kind::Choice: return compile_choice(node);
     case Kind::Repeat: return compile_repeat(node);
     case Kind::Look: return compile_enclosed(node, Op::Look);
-    case Kind::LookBack: emit({.op = Op::LookBack, .negated = node.negated, .set = add_set(node.set)}); return;
+    case Kind::LookBack:
+      emit({.op = Op::LookBack, .negated = node.negated, .set = add_set(node.set)});
+      return;
     case Kind::Begin: emit({.op = Op::Begin}); return;
     case Kind::End: emit({.op = Op::End}); return;
     case Kind::Border: {
@@ -106,7 +114,11 @@ void PatternMatcher::compile_repeat(const PatternNode& node) {
   using Greed = PatternNode::Greed;
   const PatternNode& child = node.children.front();
   if (child.kind == PatternNode::Kind::Set) {
-    emit({.op = Op::Run, .greed = node.greed, .set = add_set(child.set), .min = node.min, .max = node.max});
+    emit({.op = Op::Run,
+          .greed = node.greed,
+          .set = add_set(child.set),
+          .min = node.min,
+          .max = node.max});
     return;
   }
   if (node.greed == Greed::Possessive) {
@@ -119,7 +131,8 @@ void PatternMatcher::compile_repeat(const PatternNode& node) {
     return compile_enclosed(group, Op::Atomic);
   }
   if (node.max < 0 && may_be_empty(child)) {
-    fail(ErrorCode::Unsupported, "pattern: an endless repetition of what may be empty is not supported");
+    fail(ErrorCode::Unsupported,
+         "pattern: an endless repetition of what may be empty is not supported");
   }
   for (int i = 0; i < node.min; ++i) compile(child);
   const auto split_here = [&](std::uint32_t split, std::uint32_t exit) {
@@ -140,13 +153,16 @@ void PatternMatcher::compile_repeat(const PatternNode& node) {
   for (const std::uint32_t split : splits) split_here(split, next());
 }
 
-bool PatternMatcher::holds(const Scan& scan, const Instruction& instruction, std::size_t position) const {
+bool PatternMatcher::holds(const Scan& scan, const Instruction& instruction,
+                           std::size_t position) const {
   const auto before = [&] {
-    return position > 0 && sets_[instruction.set].contains(
-        read_code_point(scan.text, previous_code_point(scan.text, position)).value);
+    return position > 0 &&
+           sets_[instruction.set].contains(
+               read_code_point(scan.text, previous_code_point(scan.text, position)).value);
   };
   const auto after = [&] {
-    return position < scan.text.size() && sets_[instruction.set].contains(read_code_point(scan.text, position).value);
+    return position < scan.text.size() &&
+           sets_[instruction.set].contains(read_code_point(scan.text, position).value);
   };
   switch (instruction.op) {
     case Op::Begin: return position == 0;
@@ -183,15 +199,18 @@ bool PatternMatcher::take_run(Scan& scan, std::uint32_t pc, std::size_t& positio
 }
 
 /// Goes back to the newest state above `base`; false when there is none.
-bool PatternMatcher::resume(Scan& scan, std::size_t base, std::uint32_t& pc, std::size_t& position) const {
+bool PatternMatcher::resume(Scan& scan, std::size_t base, std::uint32_t& pc,
+                            std::size_t& position) const {
   while (scan.frames.size() > base) {
     scan.step();
     Frame& frame = scan.frames.back();
     pc = frame.pc;
     position = frame.position;
     if (frame.run != 0) {  // a lazy run takes one more
-      const CodePoint point = position < scan.text.size() ? read_code_point(scan.text, position) : CodePoint{};
-      if (frame.limit == 0 || point.size == 0 || !sets_[program_[frame.run - 1].set].contains(point.value)) {
+      const CodePoint point =
+          position < scan.text.size() ? read_code_point(scan.text, position) : CodePoint{};
+      if (frame.limit == 0 || point.size == 0 ||
+          !sets_[program_[frame.run - 1].set].contains(point.value)) {
         scan.frames.pop_back();
         continue;
       }
@@ -210,7 +229,8 @@ bool PatternMatcher::resume(Scan& scan, std::size_t base, std::uint32_t& pc, std
   return false;
 }
 
-bool PatternMatcher::run(Scan& scan, std::uint32_t pc, std::size_t position, std::size_t& end) const {
+bool PatternMatcher::run(Scan& scan, std::uint32_t pc, std::size_t position,
+                         std::size_t& end) const {
   const std::size_t base = scan.frames.size();
   for (;;) {
     scan.step();

@@ -1,4 +1,5 @@
-// Finds the matches of a pattern in text, leftmost and first alternative first, under a step budget.
+// Finds the matches of a pattern in text, leftmost and first alternative first, under a step
+// budget.
 #pragma once
 
 #include <cstdint>
@@ -27,13 +28,25 @@ class PatternMatcher {
   std::vector<Span> find_all(std::string_view text) const;
 
  private:
-  enum class Op : std::uint8_t { Set, Run, Split, Jump, Look, Atomic, LookBack, Begin, End, Border, Match };
+  enum class Op : std::uint8_t {
+    Set,
+    Run,
+    Split,
+    Jump,
+    Look,
+    Atomic,
+    LookBack,
+    Begin,
+    End,
+    Border,
+    Match
+  };
   struct Instruction {
     Op op = Op::Match;
     PatternNode::Greed greed = PatternNode::Greed::Greedy;
     bool negated = false;
     std::uint32_t set = 0;
-    std::int32_t min = 0, max = 0;      ///< of Run
+    std::int32_t min = 0, max = 0;        ///< of Run
     std::uint32_t first = 0, second = 0;  ///< where to go on; for Split in order of preference
   };
   /// A state to come back to: at `pc` with `position`, or with fewer (more) characters down (up) to

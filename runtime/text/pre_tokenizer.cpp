@@ -48,7 +48,8 @@ class Split : public PieceStep {
   void apply(Pieces& pieces) const override {
     std::vector<Span> out;
     for (const Span& piece : pieces.spans) {
-      const std::string_view text = std::string_view(pieces.text).substr(piece.begin, piece.end - piece.begin);
+      const std::string_view text =
+          std::string_view(pieces.text).substr(piece.begin, piece.end - piece.begin);
       for (const Span& span : arrange(parts(text), behavior_)) {
         out.push_back({piece.begin + span.begin, piece.begin + span.end});
       }
@@ -81,7 +82,8 @@ void rewrite(Pieces& pieces, Map&& map) {
   out.at_start = pieces.at_start;
   for (std::size_t i = 0; i < pieces.spans.size(); ++i) {
     const Span& span = pieces.spans[i];
-    const std::string text = map(i, std::string_view(pieces.text).substr(span.begin, span.end - span.begin));
+    const std::string text =
+        map(i, std::string_view(pieces.text).substr(span.begin, span.end - span.begin));
     out.spans.push_back({out.text.size(), out.text.size() + text.size()});
     out.text += text;
   }
@@ -90,7 +92,8 @@ void rewrite(Pieces& pieces, Map&& map) {
 
 class Metaspace : public PieceStep {
  public:
-  Metaspace(std::string mark, PrependScheme scheme, bool split) : mark_(std::move(mark)), scheme_(scheme), split_(split) {}
+  Metaspace(std::string mark, PrependScheme scheme, bool split)
+      : mark_(std::move(mark)), scheme_(scheme), split_(split) {}
 
   void apply(Pieces& pieces) const override {
     rewrite(pieces, [&](std::size_t index, std::string_view piece) {
@@ -163,7 +166,9 @@ class Builder {
   Builder(PreTokenizer& target, bool& byte_level) : target_(target), byte_level_(byte_level) {}
 
   void add(const Json& json, int depth) {
-    if (depth > kMaxNesting) fail(ErrorCode::InvalidModel, "pre_tokenizer: got more than {} nested sequences", kMaxNesting);
+    if (depth > kMaxNesting)
+      fail(ErrorCode::InvalidModel, "pre_tokenizer: got more than {} nested sequences",
+           kMaxNesting);
     const std::string type = string_at(json, "type");
     if (type == "Sequence") {
       for (const Json& inner : array_at(json, "pretokenizers")) add(inner, depth + 1);
@@ -195,17 +200,19 @@ class Builder {
   void split_by_pattern(const Json& json) {
     const Json& pattern = object_at(json, "pattern");
     const Json& text = member(pattern, "String");
-    const std::string expression = text.is_null() ? string_at(pattern, "Regex") : literal_pattern(as_string(text, "String"));
+    const std::string expression =
+        text.is_null() ? string_at(pattern, "Regex") : literal_pattern(as_string(text, "String"));
     split(expression, parse_behavior(json), bool_or(json, "invert", false));
   }
 
   void metaspace(const Json& json) {
     const std::string mark = string_or(json, "replacement", "\u2581");
-    if (mark.empty()) fail(ErrorCode::InvalidModel, "pre_tokenizer: got an empty replacement of spaces");
+    if (mark.empty())
+      fail(ErrorCode::InvalidModel, "pre_tokenizer: got an empty replacement of spaces");
     target_.add(metaspace_step(mark, parse_prepend_scheme(json), bool_or(json, "split", true)));
   }
 
-  void whitespace(const Json&) { 
+  void whitespace(const Json&) {
     // Words as the regex crate of Rust has them: alphabetic, marks, digits and joiners.
     constexpr std::string_view kWord =
         R"(\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}\x{200C}\x{200D}\x{24B6}-\x{24E9}\x{1F130}-\x{1F149}\x{1F150}-\x{1F169}\x{1F170}-\x{1F189})";
@@ -218,9 +225,12 @@ class Builder {
   }
   void punctuation(const Json& json) { split(kPunctuation, parse_behavior(json)); }
   void digits(const Json& json) {
-    split(R"(\p{N})", bool_or(json, "individual_digits", false) ? SplitBehavior::Isolated : SplitBehavior::Contiguous);
+    split(R"(\p{N})", bool_or(json, "individual_digits", false) ? SplitBehavior::Isolated
+                                                                : SplitBehavior::Contiguous);
   }
-  void delimiter(const Json& json) { split(literal_pattern(string_at(json, "delimiter")), SplitBehavior::Removed); }
+  void delimiter(const Json& json) {
+    split(literal_pattern(string_at(json, "delimiter")), SplitBehavior::Removed);
+  }
 
   static constexpr std::string_view kPunctuation = R"([!-/:-@\[-`{-~\p{P}])";
 
@@ -229,10 +239,14 @@ class Builder {
 };
 
 const std::array<Builder::Kind, 9> Builder::kKinds = {{
-    {"ByteLevel", &Builder::byte_level},     {"Split", &Builder::split_by_pattern},
-    {"Metaspace", &Builder::metaspace},      {"Whitespace", &Builder::whitespace},
-    {"WhitespaceSplit", &Builder::whitespace_split}, {"BertPreTokenizer", &Builder::bert},
-    {"Punctuation", &Builder::punctuation},  {"Digits", &Builder::digits},
+    {"ByteLevel", &Builder::byte_level},
+    {"Split", &Builder::split_by_pattern},
+    {"Metaspace", &Builder::metaspace},
+    {"Whitespace", &Builder::whitespace},
+    {"WhitespaceSplit", &Builder::whitespace_split},
+    {"BertPreTokenizer", &Builder::bert},
+    {"Punctuation", &Builder::punctuation},
+    {"Digits", &Builder::digits},
     {"CharDelimiterSplit", &Builder::delimiter},
 }};
 
@@ -246,21 +260,25 @@ Pieces PreTokenizer::apply(std::string text, bool at_start) const {
   return pieces;
 }
 
-std::unique_ptr<const PieceStep> split_step(std::string_view pattern, SplitBehavior behavior, bool invert) {
+std::unique_ptr<const PieceStep> split_step(std::string_view pattern, SplitBehavior behavior,
+                                            bool invert) {
   return std::make_unique<Split>(pattern, behavior, invert);
 }
 
-std::unique_ptr<const PieceStep> metaspace_step(std::string mark, PrependScheme scheme, bool split) {
+std::unique_ptr<const PieceStep> metaspace_step(std::string mark, PrependScheme scheme,
+                                                bool split) {
   return std::make_unique<Metaspace>(std::move(mark), scheme, split);
 }
 
 PrependScheme parse_prepend_scheme(const Json& json) {
   const bool add_prefix_space = bool_or(json, "add_prefix_space", true);
-  const std::string scheme = string_or(json, "prepend_scheme", add_prefix_space ? "always" : "never");
+  const std::string scheme =
+      string_or(json, "prepend_scheme", add_prefix_space ? "always" : "never");
   if (scheme == "always") return PrependScheme::Always;
   if (scheme == "first") return PrependScheme::First;
   if (scheme == "never") return PrependScheme::Never;
-  fail(ErrorCode::InvalidModel, "prepend_scheme: got {}, expected always, first or never", quote_name(scheme));
+  fail(ErrorCode::InvalidModel, "prepend_scheme: got {}, expected always, first or never",
+       quote_name(scheme));
 }
 
 PreTokenizer parse_pre_tokenizer(const Json& json, bool& byte_level) {

@@ -26,7 +26,13 @@ class PieceStep {
 };
 
 /// What becomes of a match.
-enum class SplitBehavior : std::uint8_t { Removed, Isolated, MergedWithPrevious, MergedWithNext, Contiguous };
+enum class SplitBehavior : std::uint8_t {
+  Removed,
+  Isolated,
+  MergedWithPrevious,
+  MergedWithNext,
+  Contiguous
+};
 
 /// Steps in order; none: the whole text is one piece.
 class PreTokenizer {
@@ -39,7 +45,8 @@ class PreTokenizer {
 };
 
 /// Cuts at the matches of a pattern; `invert`: what lies between the matches counts as the match.
-std::unique_ptr<const PieceStep> split_step(std::string_view pattern, SplitBehavior behavior, bool invert = false);
+std::unique_ptr<const PieceStep> split_step(std::string_view pattern, SplitBehavior behavior,
+                                            bool invert = false);
 
 enum class PrependScheme : std::uint8_t { Never, First, Always };
 
@@ -50,8 +57,8 @@ std::unique_ptr<const PieceStep> metaspace_step(std::string mark, PrependScheme 
 /// before. @throws Error Unsupported for a name that naru does not know.
 struct PreTokenizerPatterns {
   std::vector<std::string_view> patterns;
-  bool whole_pieces = false;  ///< a piece that is a token needs no merges
-  bool add_bos = false;       ///< BOS first unless the file says otherwise
+  bool whole_pieces = false;     ///< a piece that is a token needs no merges
+  bool add_bos = false;          ///< BOS first unless the file says otherwise
   bool spaces_as_marks = false;  ///< spaces are written as U+2581 and symbols are characters
 };
 PreTokenizerPatterns known_patterns(std::string_view name);

@@ -23,11 +23,13 @@ std::optional<std::string> read_metadata(const std::filesystem::path& path) {
 }  // namespace
 
 Tokenizer read_tokenizer(const std::filesystem::path& path) {
-  return with_context([&] { return fmt::format("reading the tokenizer of '{}'", path.string()); }, [&] {
-    const std::optional<std::string> metadata = read_metadata(path);
-    if (!metadata) fail(ErrorCode::InvalidArgument, "the model has no tokenizer");
-    return Tokenizer::from_json(*metadata);
-  });
+  return with_context([&] { return fmt::format("reading the tokenizer of '{}'", path.string()); },
+                      [&] {
+                        const std::optional<std::string> metadata = read_metadata(path);
+                        if (!metadata)
+                          fail(ErrorCode::InvalidArgument, "the model has no tokenizer");
+                        return Tokenizer::from_json(*metadata);
+                      });
 }
 
 }  // namespace naru::text

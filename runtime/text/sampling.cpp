@@ -16,12 +16,14 @@ struct Candidate {
 };
 
 /// The most likely first; of equals, the lowest id.
-bool more_likely(const Candidate& a, const Candidate& b) { return a.logit != b.logit ? a.logit > b.logit : a.id < b.id; }
+bool more_likely(const Candidate& a, const Candidate& b) {
+  return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
+}
 
 using Candidates = std::vector<Candidate>;
 
-/// Sorts candidates by `before` from the first on, in growing parts, and stops once `enough(candidate)`
-/// says that this one is the last that is wanted; the others are dropped.
+/// Sorts candidates by `before` from the first on, in growing parts, and stops once
+/// `enough(candidate)` says that this one is the last that is wanted; the others are dropped.
 template <typename Before, typename Enough>
 void keep_first(Candidates& candidates, Before&& before, Enough&& enough) {
   std::size_t done = 0;
@@ -62,12 +64,18 @@ void apply_top_p(Candidates& candidates, double p) {
   if (p >= 1) return;
   const double total = log_sum(candidates);
   double sum = 0;
-  keep_first(candidates, more_likely, [&](const Candidate& candidate) { return (sum += std::exp(candidate.logit - total)) >= p; });
+  keep_first(candidates, more_likely, [&](const Candidate& candidate) {
+    return (sum += std::exp(candidate.logit - total)) >= p;
+  });
 }
 
 void apply_min_p(Candidates& candidates, double p) {
   if (p <= 0) return;
-  const double least = std::max_element(candidates.begin(), candidates.end(), [](const auto& a, const auto& b) { return a.logit < b.logit; })->logit + std::log(p);
+  const double least =
+      std::max_element(candidates.begin(), candidates.end(),
+                       [](const auto& a, const auto& b) { return a.logit < b.logit; })
+          ->logit +
+      std::log(p);
   std::erase_if(candidates, [&](const Candidate& candidate) { return candidate.logit < least; });
 }
 
@@ -80,13 +88,17 @@ void apply_typical(Candidates& candidates, double p) {
     const double log_p = candidate.logit - total;
     entropy -= std::exp(log_p) * log_p;
   }
-  const auto distance = [&](const Candidate& candidate) { return std::abs(total - candidate.logit - entropy); };
+  const auto distance = [&](const Candidate& candidate) {
+    return std::abs(total - candidate.logit - entropy);
+  };
   const auto nearer = [&](const Candidate& a, const Candidate& b) {
     const double x = distance(a), y = distance(b);
     return x != y ? x < y : more_likely(a, b);
   };
   double sum = 0;
-  keep_first(candidates, nearer, [&](const Candidate& candidate) { return (sum += std::exp(candidate.logit - total)) >= p; });
+  keep_first(candidates, nearer, [&](const Candidate& candidate) {
+    return (sum += std::exp(candidate.logit - total)) >= p;
+  });
 }
 
 void check_logits(std::span<const float> logits, std::int64_t vocab_size) {
@@ -94,8 +106,10 @@ void check_logits(std::span<const float> logits, std::int64_t vocab_size) {
     fail(ErrorCode::InvalidArgument, "logits: got {}, expected {}", logits.size(), vocab_size);
   }
   for (std::size_t i = 0; i < logits.size(); ++i) {
-    if (logits[i] <= std::numeric_limits<float>::max()) continue;  // minus infinity is no chance at all
-    fail(ErrorCode::InvalidArgument, "logits: got {} for token {}, expected a number", logits[i], i);
+    if (logits[i] <= std::numeric_limits<float>::max())
+      continue;  // minus infinity is no chance at all
+    fail(ErrorCode::InvalidArgument, "logits: got {} for token {}, expected a number", logits[i],
+         i);
   }
 }
 
@@ -123,15 +137,18 @@ void check(const SamplingParameters& parameters, std::int64_t vocab_size) {
       {"logit_bias entries", static_cast<double>(parameters.logit_bias.size()), 0, 65536},
   };
   const auto check_range = [](const Range& range) {
-    const bool inside = range.value >= range.low && range.value <= range.high && !(range.low_excluded && range.value == range.low);
+    const bool inside = range.value >= range.low && range.value <= range.high &&
+                        !(range.low_excluded && range.value == range.low);
     if (!inside) {
-      fail(ErrorCode::InvalidArgument, "{}: got {}, expected {} {} to {}", range.name, range.value, range.low_excluded ? "over" : "from", range.low, range.high);
+      fail(ErrorCode::InvalidArgument, "{}: got {}, expected {} {} to {}", range.name, range.value,
+           range.low_excluded ? "over" : "from", range.low, range.high);
     }
   };
   for (const Range& range : ranges) check_range(range);
   for (const auto& [id, bias] : parameters.logit_bias) {
     check_range({"logit_bias", bias, -1000, 1000});
-    check_range({"logit_bias token", static_cast<double>(id), 0, static_cast<double>(vocab_size - 1)});
+    check_range(
+        {"logit_bias token", static_cast<double>(id), 0, static_cast<double>(vocab_size - 1)});
   }
 }
 
@@ -165,7 +182,8 @@ Sampler::Sampler(SamplingParameters parameters, std::int64_t vocab_size)
 }
 
 void Sampler::accept(TokenId id) {
-  if (id < 0 || id >= vocab_size_) fail(ErrorCode::InvalidArgument, "token: got id {}, expected 0 to {}", id, vocab_size_ - 1);
+  if (id < 0 || id >= vocab_size_)
+    fail(ErrorCode::InvalidArgument, "token: got id {}, expected 0 to {}", id, vocab_size_ - 1);
   ++counts_[id];
   const std::int64_t window = parameters_.penalty_window;
   if (window == 0) return;
@@ -174,23 +192,30 @@ void Sampler::accept(TokenId id) {
   // The token that leaves the window; the list is cut once in a while.
   const TokenId left = history_[history_.size() - static_cast<std::size_t>(window) - 1];
   if (--counts_[left] == 0) counts_.erase(left);
-  if (history_.size() > 2 * static_cast<std::size_t>(window) + 1024) history_.erase(history_.begin(), history_.end() - static_cast<std::ptrdiff_t>(window));
+  if (history_.size() > 2 * static_cast<std::size_t>(window) + 1024)
+    history_.erase(history_.begin(), history_.end() - static_cast<std::ptrdiff_t>(window));
 }
 
-std::vector<TokenProbability> Sampler::distribution(std::span<const float> logits, const TokenMask* mask) const {
+std::vector<TokenProbability> Sampler::distribution(std::span<const float> logits,
+                                                    const TokenMask* mask) const {
   check_logits(logits, vocab_size_);
   std::vector<double> values(logits.begin(), logits.end());
-  for (const auto& [id, bias] : parameters_.logit_bias) values[static_cast<std::size_t>(id)] += bias;
+  for (const auto& [id, bias] : parameters_.logit_bias)
+    values[static_cast<std::size_t>(id)] += bias;
   for (const auto& [id, count] : counts_) {
     double& value = values[static_cast<std::size_t>(id)];
-    value = value > 0 ? value / parameters_.repetition_penalty : value * parameters_.repetition_penalty;
-    value -= parameters_.presence_penalty + parameters_.frequency_penalty * static_cast<double>(count);
+    value =
+        value > 0 ? value / parameters_.repetition_penalty : value * parameters_.repetition_penalty;
+    value -=
+        parameters_.presence_penalty + parameters_.frequency_penalty * static_cast<double>(count);
   }
   Candidates candidates;
   candidates.reserve(values.size());
   for (std::size_t i = 0; i < values.size(); ++i) {
     const auto id = static_cast<TokenId>(i);
-    if (values[i] == -std::numeric_limits<double>::infinity() || (mask != nullptr && !mask->allows(id))) continue;
+    if (values[i] == -std::numeric_limits<double>::infinity() ||
+        (mask != nullptr && !mask->allows(id)))
+      continue;
     candidates.push_back({values[i], id});
   }
   if (candidates.empty()) fail(ErrorCode::InvalidArgument, "sampling: no token may be chosen");
@@ -206,8 +231,10 @@ std::vector<TokenProbability> Sampler::distribution(std::span<const float> logit
   std::vector<TokenProbability> result;
   result.reserve(candidates.size());
   // The whole vocabulary needs no order to draw from; what was cut down is put into order.
-  if (candidates.size() < values.size()) std::sort(candidates.begin(), candidates.end(), more_likely);
-  for (const Candidate& candidate : candidates) result.push_back({candidate.id, std::exp(candidate.logit - total)});
+  if (candidates.size() < values.size())
+    std::sort(candidates.begin(), candidates.end(), more_likely);
+  for (const Candidate& candidate : candidates)
+    result.push_back({candidate.id, std::exp(candidate.logit - total)});
   return result;
 }
 
@@ -224,20 +251,26 @@ SampledToken Sampler::sample(std::span<const float> logits, const TokenMask* mas
   }
   if (parameters_.log_probabilities == 0) return token;
   Candidates all;
-  for (std::size_t i = 0; i < logits.size(); ++i) all.push_back({logits[i], static_cast<TokenId>(i)});
+  for (std::size_t i = 0; i < logits.size(); ++i)
+    all.push_back({logits[i], static_cast<TokenId>(i)});
   const double total = log_sum(all);
   token.log_probability = static_cast<float>(logits[static_cast<std::size_t>(token.id)] - total);
   apply_top_k(all, parameters_.log_probabilities);
   std::sort(all.begin(), all.end(), more_likely);
-  for (const Candidate& candidate : all) token.top.push_back({candidate.id, static_cast<float>(candidate.logit - total)});
+  for (const Candidate& candidate : all)
+    token.top.push_back({candidate.id, static_cast<float>(candidate.logit - total)});
   return token;
 }
 
 StopStrings::StopStrings(std::vector<std::string> stops) : stops_(std::move(stops)) {
   constexpr std::size_t kMaxStops = 64, kMaxBytes = 4096;
-  if (stops_.size() > kMaxStops) fail(ErrorCode::InvalidArgument, "stop strings: got {}, expected at most {}", stops_.size(), kMaxStops);
+  if (stops_.size() > kMaxStops)
+    fail(ErrorCode::InvalidArgument, "stop strings: got {}, expected at most {}", stops_.size(),
+         kMaxStops);
   for (const std::string& stop : stops_) {
-    if (stop.empty() || stop.size() > kMaxBytes) fail(ErrorCode::InvalidArgument, "stop string: got {} bytes, expected 1 to {}", stop.size(), kMaxBytes);
+    if (stop.empty() || stop.size() > kMaxBytes)
+      fail(ErrorCode::InvalidArgument, "stop string: got {} bytes, expected 1 to {}", stop.size(),
+           kMaxBytes);
   }
 }
 

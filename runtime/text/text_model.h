@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "naru/tokenizer.h"
+
 #include "runtime/text/vocabulary.h"
 
 namespace naru::text {
@@ -24,7 +25,8 @@ class TextModel {
 using ByteTokens = std::array<TokenId, 256>;
 
 /// Appends the byte tokens of `bytes`; false, and nothing, when one of them is missing.
-inline bool append_byte_tokens(const ByteTokens& tokens, std::string_view bytes, std::vector<TokenId>& ids) {
+inline bool append_byte_tokens(const ByteTokens& tokens, std::string_view bytes,
+                               std::vector<TokenId>& ids) {
   for (const char byte : bytes) {
     if (tokens[static_cast<unsigned char>(byte)] < 0) return false;
   }

@@ -11,22 +11,25 @@ namespace naru {
 namespace {
 
 /// Text without added tokens: normalised, cut, and given to the model.
-void encode_plain(const Tokenizer::Impl& impl, std::string text, bool at_start, std::vector<TokenId>& ids) {
+void encode_plain(const Tokenizer::Impl& impl, std::string text, bool at_start,
+                  std::vector<TokenId>& ids) {
   const text::Pieces pieces = impl.pre_tokenizer.apply(std::move(text), at_start);
   for (const text::Span& span : pieces.spans) {
-    impl.model->encode(std::string_view(pieces.text).substr(span.begin, span.end - span.begin), ids);
+    impl.model->encode(std::string_view(pieces.text).substr(span.begin, span.end - span.begin),
+                       ids);
   }
 }
 
-void encode_text(const Tokenizer::Impl& impl, std::string_view raw, bool at_start, ParseSpecial parse_special,
-                 std::vector<TokenId>& ids) {
+void encode_text(const Tokenizer::Impl& impl, std::string_view raw, bool at_start,
+                 ParseSpecial parse_special, std::vector<TokenId>& ids) {
   const std::string normal = impl.normalizer.apply(std::string(raw));
   if (impl.added_normalised.empty()) return encode_plain(impl, normal, at_start, ids);
   for (const text::TextPart& part : impl.added_normalised.split(normal, parse_special)) {
     if (part.id >= 0) {
       ids.push_back(part.id);
     } else {
-      encode_plain(impl, normal.substr(part.span.begin, part.span.end - part.span.begin), at_start && part.span.begin == 0, ids);
+      encode_plain(impl, normal.substr(part.span.begin, part.span.end - part.span.begin),
+                   at_start && part.span.begin == 0, ids);
     }
   }
 }
@@ -34,34 +37,40 @@ void encode_text(const Tokenizer::Impl& impl, std::string_view raw, bool at_star
 }  // namespace
 
 Tokenizer Tokenizer::from_json(std::string_view metadata) {
-  return with_context([] { return "reading the tokenizer"; }, [&] {
-    const text::Json json = text::parse_json(metadata, "tokenizer");
-    const std::string type = text::string_at(json, "type");
-    if (type == "huggingface") return Tokenizer(text::load_huggingface(json));
-    if (type == "gguf") return Tokenizer(text::load_gguf(json));
-    fail(ErrorCode::Unsupported, "tokenizer: got the type '{}', expected huggingface or gguf", type);
-  });
+  return with_context([] { return "reading the tokenizer"; },
+                      [&] {
+                        const text::Json json = text::parse_json(metadata, "tokenizer");
+                        const std::string type = text::string_at(json, "type");
+                        if (type == "huggingface") return Tokenizer(text::load_huggingface(json));
+                        if (type == "gguf") return Tokenizer(text::load_gguf(json));
+                        fail(ErrorCode::Unsupported,
+                             "tokenizer: got the type '{}', expected huggingface or gguf", type);
+                      });
 }
 
 std::vector<TokenId> Tokenizer::encode(std::string_view text, EncodeOptions options) const {
   constexpr std::size_t kMaxTextBytes = INT32_MAX;
   if (text.size() > kMaxTextBytes) {
-    fail(ErrorCode::InvalidArgument, "text: got {} bytes, expected at most {}", text.size(), kMaxTextBytes);
+    fail(ErrorCode::InvalidArgument, "text: got {} bytes, expected at most {}", text.size(),
+         kMaxTextBytes);
   }
   std::string repaired;
   if (!text::is_well_formed(text)) {
-    if (!options.input.empty()) fail(ErrorCode::InvalidArgument, "text: got ill-formed UTF-8 with ranges of input");
+    if (!options.input.empty())
+      fail(ErrorCode::InvalidArgument, "text: got ill-formed UTF-8 with ranges of input");
     text = repaired = text::replace_ill_formed(text);
   }
   std::vector<TokenId> ids;
   if (options.add_special) ids = impl_->prefix;
-  for (const text::TextPart& part : impl_->added.split(text, options.parse_special, options.input)) {
+  for (const text::TextPart& part :
+       impl_->added.split(text, options.parse_special, options.input)) {
     if (part.id >= 0) {
       ids.push_back(part.id);
     } else {
       // Where normalising moves bytes, input and template cannot be told apart: all is text.
       const ParseSpecial inside = options.input.empty() ? options.parse_special : ParseSpecial::No;
-      encode_text(*impl_, text.substr(part.span.begin, part.span.end - part.span.begin), part.span.begin == 0, inside, ids);
+      encode_text(*impl_, text.substr(part.span.begin, part.span.end - part.span.begin),
+                  part.span.begin == 0, inside, ids);
     }
   }
   if (options.add_special) ids.insert(ids.end(), impl_->suffix.begin(), impl_->suffix.end());
@@ -125,7 +134,8 @@ std::string Detokenizer::finish() { return text::replace_ill_formed(std::exchang
 
 namespace text {
 
-void decode_vocabulary(Tokenizer::Impl& impl, const std::vector<std::string>& written, const Decoder& decoder) {
+void decode_vocabulary(Tokenizer::Impl& impl, const std::vector<std::string>& written,
+                       const Decoder& decoder) {
   impl.strip_start = decoder.strip_start;
   impl.outputs.resize(written.size());
   for (std::size_t id = 0; id < written.size(); ++id) {
@@ -135,8 +145,9 @@ void decode_vocabulary(Tokenizer::Impl& impl, const std::vector<std::string>& wr
 
 void find_ends_by_name(Tokenizer::Impl& impl) {
   static constexpr std::string_view kNames[] = {
-      "<|eot_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>", "<|endoftext|>", "<|end_of_text|>",
-      "<|eom_id|>", "[|endofturn|]", "<|return|>", "<|call|>", "<EOT>", "<|endofturn|>", "<|stop|>"};
+      "<|eot_id|>",      "<|im_end|>",    "<|end|>",       "<end_of_turn>", "<|endoftext|>",
+      "<|end_of_text|>", "<|eom_id|>",    "[|endofturn|]", "<|return|>",    "<|call|>",
+      "<EOT>",           "<|endofturn|>", "<|stop|>"};
   for (const std::string_view name : kNames) {
     const TokenId id = impl.vocabulary.find_any(name);
     if (id >= 0 && impl.special[static_cast<std::size_t>(id)]) impl.ends.insert(id);

@@ -13,7 +13,14 @@ namespace naru::text {
 namespace {
 
 /// Values of tokenizer.ggml.token_type.
-enum class TokenType : std::int64_t { Normal = 1, Unknown = 2, Control = 3, UserDefined = 4, Unused = 5, Byte = 6 };
+enum class TokenType : std::int64_t {
+  Normal = 1,
+  Unknown = 2,
+  Control = 3,
+  UserDefined = 4,
+  Unused = 5,
+  Byte = 6
+};
 
 constexpr const char* kSpaceMark = "\u2581";
 
@@ -30,7 +37,8 @@ class Loader {
       decode_vocabulary(*impl_, written_, decoder_);
       return impl_;
     }
-    fail(ErrorCode::Unsupported, "tokenizer: the model {} is not supported", quote_name(string_at(file_, "model")));
+    fail(ErrorCode::Unsupported, "tokenizer: the model {} is not supported",
+         quote_name(string_at(file_, "model")));
   }
 
  private:
@@ -47,36 +55,44 @@ class Loader {
     impl_ = std::make_shared<Tokenizer::Impl>(static_cast<std::int64_t>(tokens.size()));
     impl_->special.assign(tokens.size(), false);
     types_.assign(tokens.size(), TokenType::Normal);
-    const Json& types = member(file_, member(file_, "token_types").is_null() ? "token_type" : "token_types");
+    const Json& types =
+        member(file_, member(file_, "token_types").is_null() ? "token_type" : "token_types");
     if (!types.is_null() && (!types.is_array() || types.size() < tokens.size())) {
-      fail(ErrorCode::InvalidModel, "token_type: got {} entries, expected {}", types.size(), tokens.size());
+      fail(ErrorCode::InvalidModel, "token_type: got {} entries, expected {}", types.size(),
+           tokens.size());
     }
     std::vector<AddedToken> added;
     for (std::size_t id = 0; id < tokens.size(); ++id) {
       written_.push_back(as_string(tokens[id], "tokens"));
-      if (types.is_array() && types[id].is_number_integer()) types_[id] = static_cast<TokenType>(types[id].get<std::int64_t>());
+      if (types.is_array() && types[id].is_number_integer())
+        types_[id] = static_cast<TokenType>(types[id].get<std::int64_t>());
       const bool control = types_[id] == TokenType::Control || types_[id] == TokenType::Unknown;
       impl_->special[id] = control;
       if (!control && types_[id] != TokenType::UserDefined) continue;
-      added.push_back({.content = written_[id], .id = static_cast<TokenId>(id), .special = control});
+      added.push_back(
+          {.content = written_[id], .id = static_cast<TokenId>(id), .special = control});
     }
     impl_->added = AddedTokens(std::move(added));
   }
 
-  bool is_text(std::size_t id) const { return types_[id] == TokenType::Normal || types_[id] == TokenType::UserDefined; }
+  bool is_text(std::size_t id) const {
+    return types_[id] == TokenType::Normal || types_[id] == TokenType::UserDefined;
+  }
 
   /// `bytes_of(written)`: what a token is known by, or nothing when it is no text.
   template <typename BytesOf>
   void define_tokens(BytesOf&& bytes_of) {
     for (std::size_t id = 0; id < written_.size(); ++id) {
       const std::optional<std::string> bytes = is_text(id) ? bytes_of(written_[id]) : std::nullopt;
-      impl_->vocabulary.define(static_cast<std::int64_t>(id), bytes ? *bytes : written_[id], bytes.has_value());
+      impl_->vocabulary.define(static_cast<std::int64_t>(id), bytes ? *bytes : written_[id],
+                               bytes.has_value());
     }
   }
 
   void build_bpe() {
     const PreTokenizerPatterns how = known_patterns(string_or(file_, "pre"));
-    for (const std::string_view pattern : how.patterns) impl_->pre_tokenizer.add(split_step(pattern, SplitBehavior::Isolated));
+    for (const std::string_view pattern : how.patterns)
+      impl_->pre_tokenizer.add(split_step(pattern, SplitBehavior::Isolated));
     add_bos_ = how.add_bos;
     BpeOptions options;
     options.whole_pieces = how.whole_pieces;
@@ -94,23 +110,29 @@ class Loader {
     for (const Json& entry : array_at(file_, "merges")) {
       const std::string& text = as_string(entry, "merges");
       const std::size_t space = text.find(' ', 1);
-      if (space == std::string::npos) fail(ErrorCode::InvalidModel, "merges: got {}, expected two tokens", quote_name(text));
+      if (space == std::string::npos)
+        fail(ErrorCode::InvalidModel, "merges: got {}, expected two tokens", quote_name(text));
       const std::string left = text.substr(0, space), right = text.substr(space + 1);
       pairs.emplace_back(written(left).value_or(left), written(right).value_or(right));
     }
     impl_->kind = "bpe";
-    impl_->model = make_bpe(impl_->vocabulary, listed_merges(impl_->vocabulary, pairs, {}), std::move(options));
+    impl_->model = make_bpe(impl_->vocabulary, listed_merges(impl_->vocabulary, pairs, {}),
+                            std::move(options));
   }
 
   std::vector<float> read_scores() const {
     const Json& scores = member(file_, "scores");
     std::vector<float> values(written_.size(), 0.0F);
     if (scores.is_null()) return values;
-    if (!scores.is_array() || scores.size() < values.size()) fail(ErrorCode::InvalidModel, "scores: got {} entries, expected {}", scores.size(), values.size());
+    if (!scores.is_array() || scores.size() < values.size())
+      fail(ErrorCode::InvalidModel, "scores: got {} entries, expected {}", scores.size(),
+           values.size());
     for (std::size_t id = 0; id < values.size(); ++id) {
-      if (!scores[id].is_number()) fail(ErrorCode::InvalidModel, "scores: got {} for token {}", scores[id].type_name(), id);
+      if (!scores[id].is_number())
+        fail(ErrorCode::InvalidModel, "scores: got {} for token {}", scores[id].type_name(), id);
       values[id] = scores[id].get<float>();
-      if (values[id] != values[id]) fail(ErrorCode::InvalidModel, "scores: got no number for token {}", id);
+      if (values[id] != values[id])
+        fail(ErrorCode::InvalidModel, "scores: got no number for token {}", id);
     }
     return values;
   }
@@ -141,13 +163,16 @@ class Loader {
     options.byte_tokens = find_byte_tokens();
     options.unknown = token_or("unknown_token_id", 0).value_or(-1);
     impl_->kind = "bpe";
-    impl_->model = make_bpe(impl_->vocabulary, scored_merges(impl_->vocabulary, read_scores()), std::move(options));
+    impl_->model = make_bpe(impl_->vocabulary, scored_merges(impl_->vocabulary, read_scores()),
+                            std::move(options));
   }
 
   void build_unigram() {
     define_tokens([](const std::string& token) { return std::optional(token); });
-    if (const std::string map = charsmap(); !map.empty()) impl_->normalizer.add(charsmap_step(CharsMap(map), true));
-    if (bool_or(file_, "remove_extra_whitespaces", false)) impl_->normalizer.add(merge_spaces_step());
+    if (const std::string map = charsmap(); !map.empty())
+      impl_->normalizer.add(charsmap_step(CharsMap(map), true));
+    if (bool_or(file_, "remove_extra_whitespaces", false))
+      impl_->normalizer.add(merge_spaces_step());
     add_space_marks(bool_or(file_, "add_space_prefix", true));
     UnigramOptions options;
     options.single_precision = true;
@@ -155,7 +180,8 @@ class Loader {
     options.unknown = token_or("unknown_token_id", 2).value_or(-1);
     const std::vector<float> scores = read_scores();
     impl_->kind = "unigram";
-    impl_->model = make_unigram(impl_->vocabulary, std::vector<double>(scores.begin(), scores.end()), std::move(options));
+    impl_->model = make_unigram(
+        impl_->vocabulary, std::vector<double>(scores.begin(), scores.end()), std::move(options));
   }
 
   /// An array of bytes, signed or not.
@@ -165,7 +191,9 @@ class Loader {
     std::string bytes;
     if (json.is_null()) return bytes;
     for (const Json& byte : array_at(file_, "precompiled_charsmap")) {
-      if (!byte.is_number_integer()) fail(ErrorCode::InvalidModel, "precompiled_charsmap: got {}, expected a byte", byte.type_name());
+      if (!byte.is_number_integer())
+        fail(ErrorCode::InvalidModel, "precompiled_charsmap: got {}, expected a byte",
+             byte.type_name());
       bytes += static_cast<char>(byte.get<std::int64_t>() & 0xFF);
     }
     return bytes;
@@ -182,7 +210,9 @@ class Loader {
     }
     define_tokens([](const std::string& token) { return std::optional(token); });
     const bool lowercase = bool_or(file_, "normalizer.lowercase", true);
-    impl_->normalizer.add(bert_step({.strip_accents = bool_or(file_, "normalizer.strip_accents", lowercase), .lowercase = lowercase}));
+    impl_->normalizer.add(
+        bert_step({.strip_accents = bool_or(file_, "normalizer.strip_accents", lowercase),
+                   .lowercase = lowercase}));
     impl_->pre_tokenizer.add(split_step(R"(\s)", SplitBehavior::Removed));
     impl_->pre_tokenizer.add(split_step(R"([!-/:-@\[-`{-~\p{P}])", SplitBehavior::Isolated));
     decoder_.word_piece_prefix = kContinues;
@@ -199,7 +229,9 @@ class Loader {
     const std::int64_t id = integer_or(file_, key, fallback);
     const bool given = !member(file_, key).is_null();
     if (id >= 0 && id < impl_->vocabulary.size()) return static_cast<TokenId>(id);
-    if (given && id >= 0) fail(ErrorCode::InvalidModel, "{}: got {}, expected an id below {}", key, id, impl_->vocabulary.size());
+    if (given && id >= 0)
+      fail(ErrorCode::InvalidModel, "{}: got {}, expected an id below {}", key, id,
+           impl_->vocabulary.size());
     return std::nullopt;
   }
 
@@ -211,10 +243,13 @@ class Loader {
     for (const char* key : {"eot_token_id", "eom_token_id"}) {
       if (const auto id = token_or(key, -1)) impl_->ends.insert(*id);
     }
-    const std::optional<TokenId> separator = token_or("seperator_token_id", token_or("separator_token_id", -1).value_or(-1));
-    if (bool_or(file_, "add_bos_token", model.add_bos || add_bos_) && impl_->bos) impl_->prefix = {*impl_->bos};
+    const std::optional<TokenId> separator =
+        token_or("seperator_token_id", token_or("separator_token_id", -1).value_or(-1));
+    if (bool_or(file_, "add_bos_token", model.add_bos || add_bos_) && impl_->bos)
+      impl_->prefix = {*impl_->bos};
     if (bool_or(file_, "add_eos_token", model.add_eos) && impl_->eos) impl_->suffix = {*impl_->eos};
-    if (bool_or(file_, "add_sep_token", model.name == "bert") && separator) impl_->suffix = {*separator};
+    if (bool_or(file_, "add_sep_token", model.name == "bert") && separator)
+      impl_->suffix = {*separator};
     if (model.name == "bert" && !separator && impl_->eos) impl_->suffix = {*impl_->eos};
     impl_->chat_template = string_or(file_, "chat_template");
     find_ends_by_name(*impl_);
@@ -238,6 +273,8 @@ const std::array<Loader::Model, 5> Loader::kModels = {{
 
 }  // namespace
 
-std::shared_ptr<const Tokenizer::Impl> load_gguf(const Json& metadata) { return Loader(metadata).load(); }
+std::shared_ptr<const Tokenizer::Impl> load_gguf(const Json& metadata) {
+  return Loader(metadata).load();
+}
 
 }  // namespace naru::text

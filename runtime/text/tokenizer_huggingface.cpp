@@ -18,13 +18,16 @@ std::vector<std::pair<std::string, std::int64_t>> model_tokens(const Json& model
   const Json& vocab = member(model, "vocab");
   if (vocab.is_array()) {  // unigram: [token, score], the id by place
     for (const Json& entry : vocab) {
-      if (!entry.is_array() || entry.size() != 2) fail(ErrorCode::InvalidModel, "vocab: got {}, expected [token, score]", entry.type_name());
+      if (!entry.is_array() || entry.size() != 2)
+        fail(ErrorCode::InvalidModel, "vocab: got {}, expected [token, score]", entry.type_name());
       tokens.emplace_back(as_string(entry[0], "vocab"), static_cast<std::int64_t>(tokens.size()));
     }
     return tokens;
   }
   for (const auto& [token, id] : object_at(model, "vocab").items()) {
-    if (!id.is_number_integer()) fail(ErrorCode::InvalidModel, "vocab: got {} for {}, expected an id", id.type_name(), quote_name(token));
+    if (!id.is_number_integer())
+      fail(ErrorCode::InvalidModel, "vocab: got {} for {}, expected an id", id.type_name(),
+           quote_name(token));
     tokens.emplace_back(token, integer_at(vocab, token.c_str()));
   }
   return tokens;
@@ -38,7 +41,9 @@ std::vector<AddedToken> added_tokens(const Json& file) {
     AddedToken token;
     token.content = string_at(entry, "content");
     const std::int64_t id = integer_at(entry, "id");
-    if (id < 0 || id >= kMaxTokens) fail(ErrorCode::InvalidModel, "added token {}: got id {}, expected 0 to {}", quote_name(token.content), id, kMaxTokens - 1);
+    if (id < 0 || id >= kMaxTokens)
+      fail(ErrorCode::InvalidModel, "added token {}: got id {}, expected 0 to {}",
+           quote_name(token.content), id, kMaxTokens - 1);
     token.id = static_cast<TokenId>(id);
     token.special = bool_or(entry, "special", false);
     token.single_word = bool_or(entry, "single_word", false);
@@ -98,7 +103,8 @@ class Loader {
       const auto found = added.find(id);
       const bool special = found != added.end() && found->second->special;
       if (found != added.end() && found->second->content != token) {
-        fail(ErrorCode::InvalidModel, "token {}: got {} and {}, expected one token per id", id, quote_name(token), quote_name(found->second->content));
+        fail(ErrorCode::InvalidModel, "token {}: got {} and {}, expected one token per id", id,
+             quote_name(token), quote_name(found->second->content));
       }
       define(id, token, !special);
       added.erase(id);
@@ -108,7 +114,8 @@ class Loader {
 
   /// In a byte-level vocabulary a token is known by its bytes; one with other letters is no text.
   void define(std::int64_t id, const std::string& token, bool reachable) {
-    const std::optional<std::string> bytes = byte_level_ && reachable ? bytes_of_letters(token) : std::nullopt;
+    const std::optional<std::string> bytes =
+        byte_level_ && reachable ? bytes_of_letters(token) : std::nullopt;
     impl_->vocabulary.define(id, bytes ? *bytes : token, reachable && (bytes || !byte_level_));
     written_[static_cast<std::size_t>(id)] = token;
   }
@@ -122,7 +129,8 @@ class Loader {
     if (!bool_or(model, "byte_fallback", false)) return std::nullopt;
     ByteTokens tokens;
     for (int byte = 0; byte < 256; ++byte) {
-      tokens[static_cast<std::size_t>(byte)] = impl_->vocabulary.find_any(fmt::format("<0x{:02X}>", byte));
+      tokens[static_cast<std::size_t>(byte)] =
+          impl_->vocabulary.find_any(fmt::format("<0x{:02X}>", byte));
     }
     return tokens;
   }
@@ -132,7 +140,8 @@ class Loader {
     if (type.empty()) type = member(model, "merges").is_array() ? "BPE" : "WordPiece";
     if (type == "BPE") return make_bpe_model(model);
     if (type == "Unigram") return make_unigram_model(model);
-    if (type == "WordPiece" || type == "WordLevel") return make_word_model(model, type == "WordLevel");
+    if (type == "WordPiece" || type == "WordLevel")
+      return make_word_model(model, type == "WordLevel");
     fail(ErrorCode::Unsupported, "model: the type {} is not supported", quote_name(type));
   }
 
@@ -164,7 +173,8 @@ class Loader {
       } else {
         const std::string& text = as_string(entry, "merges");
         const std::size_t space = text.find(' ', 1);
-        if (space == std::string::npos) fail(ErrorCode::InvalidModel, "merges: got {}, expected two tokens", quote_name(text));
+        if (space == std::string::npos)
+          fail(ErrorCode::InvalidModel, "merges: got {}, expected two tokens", quote_name(text));
         left = text.substr(0, space);
         right = text.substr(space + 1);
       }
@@ -181,13 +191,16 @@ class Loader {
   void make_unigram_model(const Json& model) {
     UnigramOptions options;
     const std::int64_t unknown = integer_or(model, "unk_id", -1);
-    if (unknown >= impl_->vocabulary.size()) fail(ErrorCode::InvalidModel, "unk_id: got {}, expected an id below {}", unknown, impl_->vocabulary.size());
+    if (unknown >= impl_->vocabulary.size())
+      fail(ErrorCode::InvalidModel, "unk_id: got {}, expected an id below {}", unknown,
+           impl_->vocabulary.size());
     options.unknown = static_cast<TokenId>(std::max<std::int64_t>(unknown, -1));
     options.byte_tokens = byte_tokens(model);
     std::vector<double> scores(static_cast<std::size_t>(impl_->vocabulary.size()), 0.0);
     std::size_t id = 0;
     for (const Json& entry : array_at(model, "vocab")) {
-      if (!entry[1].is_number()) fail(ErrorCode::InvalidModel, "vocab: got {} for a score", entry[1].type_name());
+      if (!entry[1].is_number())
+        fail(ErrorCode::InvalidModel, "vocab: got {} for a score", entry[1].type_name());
       scores[id++] = entry[1].get<double>();
     }
     set_unknown(options.unknown);
@@ -225,7 +238,9 @@ class Loader {
 
   TokenId named_token(const std::string& name) const {
     const TokenId id = impl_->vocabulary.find_any(name);
-    if (id < 0) fail(ErrorCode::InvalidModel, "post_processor: got the token {}, which the vocabulary lacks", quote_name(name));
+    if (id < 0)
+      fail(ErrorCode::InvalidModel, "post_processor: got the token {}, which the vocabulary lacks",
+           quote_name(name));
     return id;
   }
 
@@ -241,7 +256,8 @@ class Loader {
       impl_->prefix = {pair_token(json, "cls")};
       impl_->suffix = {pair_token(json, "sep")};
     } else {
-      fail(ErrorCode::Unsupported, "post_processor: the type {} is not supported", quote_name(type));
+      fail(ErrorCode::Unsupported, "post_processor: the type {} is not supported",
+           quote_name(type));
     }
   }
 
@@ -266,8 +282,10 @@ class Loader {
         continue;
       }
       for (const Json& id : array_at(details, "ids")) {
-        if (!id.is_number_integer() || id.get<std::int64_t>() < 0 || id.get<std::int64_t>() >= impl_->vocabulary.size()) {
-          fail(ErrorCode::InvalidModel, "post_processor: got an id of {} that is out of range", quote_name(name));
+        if (!id.is_number_integer() || id.get<std::int64_t>() < 0 ||
+            id.get<std::int64_t>() >= impl_->vocabulary.size()) {
+          fail(ErrorCode::InvalidModel, "post_processor: got an id of {} that is out of range",
+               quote_name(name));
         }
         target.push_back(id.get<TokenId>());
       }
@@ -282,10 +300,15 @@ class Loader {
       impl_->pad = configured_token(config, "pad_token");
       impl_->chat_template = configured_template(member(config, "chat_template"));
       // Older tokenizers add these themselves, without a post-processor that says so.
-      if (bool_or(config, "add_bos_token", false) && impl_->bos && impl_->prefix.empty() && member(file_, "post_processor").is_null()) impl_->prefix = {*impl_->bos};
-      if (bool_or(config, "add_eos_token", false) && impl_->eos && impl_->suffix.empty() && member(file_, "post_processor").is_null()) impl_->suffix = {*impl_->eos};
+      if (bool_or(config, "add_bos_token", false) && impl_->bos && impl_->prefix.empty() &&
+          member(file_, "post_processor").is_null())
+        impl_->prefix = {*impl_->bos};
+      if (bool_or(config, "add_eos_token", false) && impl_->eos && impl_->suffix.empty() &&
+          member(file_, "post_processor").is_null())
+        impl_->suffix = {*impl_->eos};
     }
-    if (const Json& whole = member(metadata_, "chat_template"); whole.is_string()) impl_->chat_template = whole.get<std::string>();
+    if (const Json& whole = member(metadata_, "chat_template"); whole.is_string())
+      impl_->chat_template = whole.get<std::string>();
     const Json& generation = member(metadata_, "generation_config");
     if (generation.is_object()) add_ends(member(generation, "eos_token_id"));
     find_ends_by_name(*impl_);
@@ -295,7 +318,8 @@ class Loader {
   std::optional<TokenId> configured_token(const Json& config, const char* key) const {
     const Json& value = member(config, key);
     if (value.is_null()) return std::nullopt;
-    const TokenId id = impl_->vocabulary.find_any(value.is_object() ? string_at(value, "content") : as_string(value, key));
+    const TokenId id = impl_->vocabulary.find_any(value.is_object() ? string_at(value, "content")
+                                                                    : as_string(value, key));
     return id < 0 ? std::nullopt : std::optional(id);
   }
 
@@ -311,7 +335,9 @@ class Loader {
 
   void add_ends(const Json& ids) {
     const auto add = [&](const Json& id) {
-      if (id.is_number_integer() && id.get<std::int64_t>() >= 0 && id.get<std::int64_t>() < impl_->vocabulary.size()) impl_->ends.insert(id.get<TokenId>());
+      if (id.is_number_integer() && id.get<std::int64_t>() >= 0 &&
+          id.get<std::int64_t>() < impl_->vocabulary.size())
+        impl_->ends.insert(id.get<TokenId>());
     };
     if (!ids.is_array()) return add(ids);
     for (const Json& id : ids) add(id);
@@ -328,6 +354,8 @@ class Loader {
 
 }  // namespace
 
-std::shared_ptr<const Tokenizer::Impl> load_huggingface(const Json& metadata) { return Loader(metadata).load(); }
+std::shared_ptr<const Tokenizer::Impl> load_huggingface(const Json& metadata) {
+  return Loader(metadata).load();
+}
 
 }  // namespace naru::text

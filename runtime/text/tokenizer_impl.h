@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "naru/tokenizer.h"
+
 #include "runtime/text/added_tokens.h"
 #include "runtime/text/decoder.h"
 #include "runtime/text/normalizer.h"
@@ -28,10 +29,10 @@ struct Tokenizer::Impl {
   std::unique_ptr<text::TextModel> model;
   std::vector<TokenId> prefix, suffix;  ///< around a text, when the caller wants special tokens
 
-  std::vector<std::string> outputs;     ///< bytes of each token in a text
-  std::size_t strip_start = 0;          ///< spaces that the beginning of a decoded text loses
-  std::vector<bool> special;            ///< control tokens
-  std::set<TokenId> ends;               ///< generation ends after these
+  std::vector<std::string> outputs;  ///< bytes of each token in a text
+  std::size_t strip_start = 0;       ///< spaces that the beginning of a decoded text loses
+  std::vector<bool> special;         ///< control tokens
+  std::set<TokenId> ends;            ///< generation ends after these
   std::optional<TokenId> bos, eos, pad, unknown;
   std::string chat_template;
 };
@@ -39,7 +40,8 @@ struct Tokenizer::Impl {
 namespace text {
 
 /// Fills `outputs` from the vocabulary's written tokens.
-void decode_vocabulary(Tokenizer::Impl& impl, const std::vector<std::string>& written, const Decoder& decoder);
+void decode_vocabulary(Tokenizer::Impl& impl, const std::vector<std::string>& written,
+                       const Decoder& decoder);
 
 /// Tokens whose names mean the end of a turn or of a text in the known chat formats are ends.
 void find_ends_by_name(Tokenizer::Impl& impl);

@@ -1,11 +1,11 @@
 // UTF-8 and the Unicode properties that tokenizers need, on the tables of utf8proc.
 #include "runtime/text/unicode.h"
 
-#include <utf8proc.h>
-
 #include <algorithm>
 #include <array>
 #include <cstring>
+
+#include <utf8proc.h>
 
 #include "graph/fail.h"
 
@@ -33,7 +33,8 @@ Lead lead(unsigned char byte) noexcept {
 }
 
 bool is_ascii(std::string_view text) noexcept {
-  return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<unsigned char>(c) < 0x80; });
 }
 
 /// How many bytes at `at` agree with the form that the first byte asks for.
@@ -49,8 +50,8 @@ std::uint32_t agreeing_bytes(std::string_view text, std::size_t at, const Lead& 
 }
 
 std::vector<utf8proc_int32_t> decompose(std::string_view text, bool compatibility) {
-  const auto options = static_cast<utf8proc_option_t>(
-      UTF8PROC_DECOMPOSE | UTF8PROC_STABLE | (compatibility ? UTF8PROC_COMPAT : 0));
+  const auto options = static_cast<utf8proc_option_t>(UTF8PROC_DECOMPOSE | UTF8PROC_STABLE |
+                                                      (compatibility ? UTF8PROC_COMPAT : 0));
   std::vector<utf8proc_int32_t> points;
   points.reserve(text.size());
   std::array<utf8proc_int32_t, 64> buffer{};
@@ -58,8 +59,8 @@ std::vector<utf8proc_int32_t> decompose(std::string_view text, bool compatibilit
     const CodePoint point = read_code_point(text, at);
     at += point.size;
     int boundary = 0;
-    const auto count = utf8proc_decompose_char(static_cast<utf8proc_int32_t>(point.value), buffer.data(),
-                                               buffer.size(), options, &boundary);
+    const auto count = utf8proc_decompose_char(static_cast<utf8proc_int32_t>(point.value),
+                                               buffer.data(), buffer.size(), options, &boundary);
     if (count <= 0 || count > static_cast<utf8proc_ssize_t>(buffer.size())) {
       points.push_back(static_cast<utf8proc_int32_t>(point.value));
     } else {
@@ -69,7 +70,9 @@ std::vector<utf8proc_int32_t> decompose(std::string_view text, bool compatibilit
   return points;
 }
 
-int combining_class(utf8proc_int32_t point) { return utf8proc_get_property(point)->combining_class; }
+int combining_class(utf8proc_int32_t point) {
+  return utf8proc_get_property(point)->combining_class;
+}
 
 /// Puts each run of combining marks into canonical order.
 void order_marks(std::vector<utf8proc_int32_t>& points) {
@@ -175,12 +178,15 @@ CategorySet category_set(std::string_view name) noexcept {
 
 bool is_white_space(char32_t value) noexcept {
   if (value < 0x80) return value == ' ' || (value >= 9 && value <= 13);
-  return value == 0x85 || value == 0xA0 || value == 0x1680 || (value >= 0x2000 && value <= 0x200A) ||
-         value == 0x2028 || value == 0x2029 || value == 0x202F || value == 0x205F || value == 0x3000;
+  return value == 0x85 || value == 0xA0 || value == 0x1680 ||
+         (value >= 0x2000 && value <= 0x200A) || value == 0x2028 || value == 0x2029 ||
+         value == 0x202F || value == 0x205F || value == 0x3000;
 }
 
 bool is_bert_punctuation(char32_t value) noexcept {
-  if (value < 0x80) return std::strchr("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~", static_cast<int>(value)) != nullptr && value != 0;
+  if (value < 0x80)
+    return std::strchr("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~", static_cast<int>(value)) != nullptr &&
+           value != 0;
   static const CategorySet kPunctuation = category_set("P");
   return (category_bit(value) & kPunctuation) != 0;
 }
@@ -196,7 +202,8 @@ std::string lower_case(std::string_view text) {
       out += "i\xCC\x87";
       continue;
     }
-    append_utf8(out, static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(point.value))));
+    append_utf8(
+        out, static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(point.value))));
   }
   return out;
 }
@@ -212,7 +219,8 @@ std::string upper_case(std::string_view text) {
       out += "SS";
       continue;
     }
-    append_utf8(out, static_cast<char32_t>(utf8proc_toupper(static_cast<utf8proc_int32_t>(point.value))));
+    append_utf8(
+        out, static_cast<char32_t>(utf8proc_toupper(static_cast<utf8proc_int32_t>(point.value))));
   }
   return out;
 }
@@ -224,8 +232,11 @@ std::string normalise(std::string_view text, NormalForm form) {
   order_marks(points);
   if (form == NormalForm::Nfc || form == NormalForm::Nfkc) {
     const auto options = static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE);
-    const auto size = utf8proc_normalize_utf32(points.data(), static_cast<utf8proc_ssize_t>(points.size()), options);
-    if (size < 0) fail(ErrorCode::OutOfMemory, "text: got {} code points, too many to normalise", points.size());
+    const auto size = utf8proc_normalize_utf32(
+        points.data(), static_cast<utf8proc_ssize_t>(points.size()), options);
+    if (size < 0)
+      fail(ErrorCode::OutOfMemory, "text: got {} code points, too many to normalise",
+           points.size());
     points.resize(static_cast<std::size_t>(size));
   }
   std::string out;
@@ -240,7 +251,8 @@ std::vector<std::size_t> grapheme_ends(std::string_view text) {
   for (std::size_t at = 0; at < text.size();) {
     const CodePoint point = read_code_point(text, at);
     const auto value = static_cast<utf8proc_int32_t>(point.value);
-    if (previous >= 0 && utf8proc_grapheme_break_stateful(previous, value, &state)) ends.push_back(at);
+    if (previous >= 0 && utf8proc_grapheme_break_stateful(previous, value, &state))
+      ends.push_back(at);
     previous = value;
     at += point.size;
   }

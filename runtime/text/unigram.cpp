@@ -32,7 +32,8 @@ class Unigram : public TextModel {
   void encode(std::string_view piece, std::vector<TokenId>& ids) const override {
     const std::vector<Step> best = find_best(piece);
     std::vector<Step> path;
-    for (std::size_t at = piece.size(); at > 0; at = path.back().begin) path.push_back({best[at].begin, at, best[at].id, 0});
+    for (std::size_t at = piece.size(); at > 0; at = path.back().begin)
+      path.push_back({best[at].begin, at, best[at].id, 0});
     std::reverse(path.begin(), path.end());
     for (std::size_t i = 0; i < path.size();) {
       if (path[i].id >= 0) {
@@ -77,7 +78,9 @@ class Unigram : public TextModel {
   }
 
   double sum(double a, double b) const {
-    return options_.single_precision ? static_cast<double>(static_cast<float>(a) + static_cast<float>(b)) : a + b;
+    return options_.single_precision
+               ? static_cast<double>(static_cast<float>(a) + static_cast<float>(b))
+               : a + b;
   }
 
   static void offer(Step& step, std::size_t begin, TokenId id, double score) {
@@ -97,7 +100,8 @@ class Unigram : public TextModel {
 
 }  // namespace
 
-std::unique_ptr<TextModel> make_unigram(const Vocabulary& vocabulary, std::vector<double> scores, UnigramOptions options) {
+std::unique_ptr<TextModel> make_unigram(const Vocabulary& vocabulary, std::vector<double> scores,
+                                        UnigramOptions options) {
   return std::make_unique<Unigram>(vocabulary, std::move(scores), std::move(options));
 }
 

@@ -15,6 +15,7 @@ struct UnigramOptions {
 };
 
 /// `scores`: one for each id of the vocabulary.
-std::unique_ptr<TextModel> make_unigram(const Vocabulary& vocabulary, std::vector<double> scores, UnigramOptions options);
+std::unique_ptr<TextModel> make_unigram(const Vocabulary& vocabulary, std::vector<double> scores,
+                                        UnigramOptions options);
 
 }  // namespace naru::text

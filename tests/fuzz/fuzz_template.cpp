@@ -2,6 +2,7 @@
 #include <string>
 
 #include "naru/chat_template.h"
+
 #include "tests/fuzz/fuzz_support.h"
 
 namespace {
@@ -25,7 +26,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const ChatTemplate parsed = ChatTemplate::parse(source);
     try {
       const Prompt prompt = parsed.render(kVariables, options);
-      if (prompt.text.size() > static_cast<std::size_t>(options.limits.output_bytes)) fuzz::finding("a prompt over its limit");
+      if (prompt.text.size() > static_cast<std::size_t>(options.limits.output_bytes))
+        fuzz::finding("a prompt over its limit");
     } catch (const Error& error) {
       // The template may find the conversation wanting.
       if (error.code() != ErrorCode::InvalidArgument) throw;

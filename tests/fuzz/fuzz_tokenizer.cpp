@@ -2,16 +2,19 @@
 #include <string>
 
 #include "naru/tokenizer.h"
+
 #include "tests/fuzz/fuzz_support.h"
 
 namespace naru {
 namespace {
 
-void encode_and_decode(const Tokenizer& tokenizer, std::string_view text, ParseSpecial parse_special) {
+void encode_and_decode(const Tokenizer& tokenizer, std::string_view text,
+                       ParseSpecial parse_special) {
   std::vector<TokenId> ids;
   if (!fuzz::accepts([&] { ids = tokenizer.encode(text, {parse_special}); })) return;
   for (const TokenId id : ids) {
-    if (id < 0 || id >= tokenizer.vocab_size()) fuzz::finding("encode made the id " + std::to_string(id));
+    if (id < 0 || id >= tokenizer.vocab_size())
+      fuzz::finding("encode made the id " + std::to_string(id));
   }
   tokenizer.decode(ids, true);
 }

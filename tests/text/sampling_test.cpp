@@ -1,11 +1,11 @@
 // Sampler: each step against numbers made with NumPy, the drawing against its distribution, bounds.
 #include "naru/sampling.h"
 
-#include <gtest/gtest.h>
-
 #include <chrono>
 #include <cmath>
 #include <limits>
+
+#include <gtest/gtest.h>
 
 #include "naru/error.h"
 
@@ -14,11 +14,13 @@ namespace {
 
 constexpr float kLogits[] = {2.0F, -1.0F, 0.5F, 3.0F, 1.5F, 0.0F, -2.0F, 2.5F};
 
-std::vector<TokenProbability> distribution(const SamplingParameters& parameters, const TokenMask* mask = nullptr) {
+std::vector<TokenProbability> distribution(const SamplingParameters& parameters,
+                                           const TokenMask* mask = nullptr) {
   return Sampler(parameters, std::size(kLogits)).distribution(kLogits, mask);
 }
 
-void expect(const std::vector<TokenProbability>& got, const std::vector<TokenProbability>& expected) {
+void expect(const std::vector<TokenProbability>& got,
+            const std::vector<TokenProbability>& expected) {
   ASSERT_EQ(got.size(), expected.size());
   for (std::size_t i = 0; i < got.size(); ++i) {
     EXPECT_EQ(got[i].id, expected[i].id) << i;
@@ -37,7 +39,9 @@ TEST(Sampler, CutsLikeNumpy) {
 }
 
 TEST(Sampler, PenalisesWhatCame) {
-  Sampler sampler({.top_k = 2, .repetition_penalty = 2.0, .presence_penalty = 0.25, .frequency_penalty = 0.5}, 8);
+  Sampler sampler(
+      {.top_k = 2, .repetition_penalty = 2.0, .presence_penalty = 0.25, .frequency_penalty = 0.5},
+      8);
   for (const TokenId id : {3, 3, 7}) sampler.accept(id);
   // 3: 3/2 - 0.25 - 2*0.5 = 0.25; 7: 2.5/2 - 0.75 = 0.5; so 0 (2.0) and 4 (1.5) lead.
   expect(sampler.distribution(kLogits), {{0, 0.62245933}, {4, 0.37754067}});
@@ -57,8 +61,9 @@ TEST(Sampler, ObeysBiasAndMask) {
 }
 
 TEST(Sampler, DrawsTheDistribution) {
-  for (const SamplingParameters& parameters : {SamplingParameters{}, SamplingParameters{.temperature = 1.7, .top_p = 0.9, .seed = 5},
-                                               SamplingParameters{.top_k = 4, .min_p = 0.05, .seed = 9}}) {
+  for (const SamplingParameters& parameters :
+       {SamplingParameters{}, SamplingParameters{.temperature = 1.7, .top_p = 0.9, .seed = 5},
+        SamplingParameters{.top_k = 4, .min_p = 0.05, .seed = 9}}) {
     Sampler sampler(parameters, 8);
     const std::vector<TokenProbability> expected = sampler.distribution(kLogits);
     constexpr int kDraws = 100'000;
@@ -106,29 +111,37 @@ TEST(Sampler, ReportsTheModelsLogProbabilities) {
 TEST(Sampler, RefusesParametersOutOfRange) {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   for (const SamplingParameters& parameters :
-       {SamplingParameters{.temperature = -1}, SamplingParameters{.temperature = nan}, SamplingParameters{.temperature = 1e18}, SamplingParameters{.top_k = -1},
-        SamplingParameters{.top_p = 0}, SamplingParameters{.top_p = 1.5}, SamplingParameters{.min_p = -0.1}, SamplingParameters{.typical_p = nan},
-        SamplingParameters{.repetition_penalty = 0}, SamplingParameters{.presence_penalty = 1e18}, SamplingParameters{.frequency_penalty = nan},
-        SamplingParameters{.penalty_window = -1}, SamplingParameters{.logit_bias = {{8, 1.0}}}, SamplingParameters{.logit_bias = {{-1, 1.0}}},
-        SamplingParameters{.logit_bias = {{1, nan}}}, SamplingParameters{.log_probabilities = 5000}}) {
+       {SamplingParameters{.temperature = -1}, SamplingParameters{.temperature = nan},
+        SamplingParameters{.temperature = 1e18}, SamplingParameters{.top_k = -1},
+        SamplingParameters{.top_p = 0}, SamplingParameters{.top_p = 1.5},
+        SamplingParameters{.min_p = -0.1}, SamplingParameters{.typical_p = nan},
+        SamplingParameters{.repetition_penalty = 0}, SamplingParameters{.presence_penalty = 1e18},
+        SamplingParameters{.frequency_penalty = nan}, SamplingParameters{.penalty_window = -1},
+        SamplingParameters{.logit_bias = {{8, 1.0}}}, SamplingParameters{.logit_bias = {{-1, 1.0}}},
+        SamplingParameters{.logit_bias = {{1, nan}}},
+        SamplingParameters{.log_probabilities = 5000}}) {
     EXPECT_THROW(Sampler(parameters, 8), Error);
   }
   Sampler sampler({}, 8);
   EXPECT_THROW(sampler.accept(8), Error);
   EXPECT_THROW(sampler.sample(std::vector<float>(7)), Error);
-  EXPECT_THROW(sampler.sample(std::vector<float>(8, std::numeric_limits<float>::quiet_NaN())), Error);
-  EXPECT_THROW(sampler.sample(std::vector<float>(8, -std::numeric_limits<float>::infinity())), Error);
+  EXPECT_THROW(sampler.sample(std::vector<float>(8, std::numeric_limits<float>::quiet_NaN())),
+               Error);
+  EXPECT_THROW(sampler.sample(std::vector<float>(8, -std::numeric_limits<float>::infinity())),
+               Error);
 }
 
 TEST(Sampler, IsFastForLargeVocabularies) {
   constexpr std::int64_t kVocabulary = 150'000;
   RandomSource random(1);
   std::vector<float> logits;
-  for (std::int64_t i = 0; i < kVocabulary; ++i) logits.push_back(static_cast<float>(random.uniform() * 20));
+  for (std::int64_t i = 0; i < kVocabulary; ++i)
+    logits.push_back(static_cast<float>(random.uniform() * 20));
   Sampler sampler({.temperature = 0.8, .top_k = 40, .top_p = 0.95, .min_p = 0.05}, kVocabulary);
   const auto begin = std::chrono::steady_clock::now();
   for (int i = 0; i < 20; ++i) sampler.sample(logits);
-  const std::chrono::duration<double, std::milli> each = (std::chrono::steady_clock::now() - begin) / 20;
+  const std::chrono::duration<double, std::milli> each =
+      (std::chrono::steady_clock::now() - begin) / 20;
   EXPECT_LT(each.count(), 100.0);  // about 1 ms; a sort of all takes ten times that
   RecordProperty("ms_per_token", std::to_string(each.count()));
 }

@@ -3,8 +3,9 @@
 #include <cstdio>
 #include <fstream>
 #include <iterator>
-#include <nlohmann/json.hpp>
 #include <string>
+
+#include <nlohmann/json.hpp>
 
 #include "naru/chat_template.h"
 #include "naru/error.h"
@@ -34,8 +35,9 @@ int run(const char* path) {
     const auto [output, message] = render(item, options);
     if (output == item.at("output")) continue;
     if (++different > 20) continue;
-    std::printf("%s: %s\n  got      %s %s\n  expected %s\n", item.at("name").dump().c_str(), item.at("template").dump().substr(0, 400).c_str(),
-                output.dump().c_str(), message.c_str(), item.at("output").dump().c_str());
+    std::printf("%s: %s\n  got      %s %s\n  expected %s\n", item.at("name").dump().c_str(),
+                item.at("template").dump().substr(0, 400).c_str(), output.dump().c_str(),
+                message.c_str(), item.at("output").dump().c_str());
   }
   std::printf("%zu templates, %d differ\n", goldens.at("cases").size(), different);
   return different == 0 && !goldens.at("cases").empty() ? 0 : 1;

@@ -5,9 +5,10 @@
 #include <cstring>
 #include <fstream>
 #include <iterator>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
+
+#include <nlohmann/json.hpp>
 
 #include "naru/error.h"
 #include "naru/tokenizer.h"
@@ -45,18 +46,26 @@ std::string text_of(const std::vector<TokenId>& ids) {
 }
 
 /// The number of texts whose ids differ; the first few are printed.
-int compare(const std::string& folder, const nlohmann::json& item, const std::vector<std::string>& corpus) {
+int compare(const std::string& folder, const nlohmann::json& item,
+            const std::vector<std::string>& corpus) {
   const std::string name = item.at("name");
-  const Tokenizer tokenizer = Tokenizer::from_json(read_file(folder + '/' + item.at("metadata").get<std::string>()));
-  const auto expected = read_rows<std::vector<TokenId>>(folder + '/' + item.at("ids").get<std::string>());
+  const Tokenizer tokenizer =
+      Tokenizer::from_json(read_file(folder + '/' + item.at("metadata").get<std::string>()));
+  const auto expected =
+      read_rows<std::vector<TokenId>>(folder + '/' + item.at("ids").get<std::string>());
   EncodeOptions options;
-  options.parse_special = item.at("parse_special").get<bool>() ? ParseSpecial::Yes : ParseSpecial::No;
+  options.parse_special =
+      item.at("parse_special").get<bool>() ? ParseSpecial::Yes : ParseSpecial::No;
   int different = expected.size() == corpus.size() ? 0 : 1;
   for (std::size_t i = 0; i < expected.size() && i < corpus.size(); ++i) {
     const std::vector<TokenId> got = tokenizer.encode(corpus[i], options);
     if (got == expected[i]) continue;
     if (++different > 3) continue;
-    std::printf("  text %zu: %s\n  got      %s\n  expected %s\n", i, nlohmann::json(corpus[i]).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace).substr(0, 300).c_str(),
+    std::printf("  text %zu: %s\n  got      %s\n  expected %s\n", i,
+                nlohmann::json(corpus[i])
+                    .dump(-1, ' ', true, nlohmann::json::error_handler_t::replace)
+                    .substr(0, 300)
+                    .c_str(),
                 text_of(got).substr(0, 300).c_str(), text_of(expected[i]).substr(0, 300).c_str());
   }
   std::printf("%-28s %6zu texts, %d differ\n", name.c_str(), expected.size(), different);

@@ -1,10 +1,10 @@
 // Tokenizer: special tokens, incremental text, hostile vocabularies, linear time.
 #include "naru/tokenizer.h"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <chrono>
+
+#include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
 #include "naru/error.h"
@@ -23,7 +23,8 @@ Json byte_level() {
   };
   int next = 256;
   for (int byte = 0; byte < 256; ++byte) {
-    const bool printable = (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
+    const bool printable =
+        (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
     const int letter = printable ? byte : next++;
     std::string text;
     if (letter < 128) {
@@ -34,8 +35,10 @@ Json byte_level() {
     add(text);
   }
   for (const char* merged : {"aa", "aaaa", "ab", "<|"}) add(merged);
-  return {{"type", "gguf"}, {"model", "gpt2"}, {"pre", "llama-bpe"}, {"tokens", tokens}, {"token_type", types},
-          {"merges", {"a a", "aa aa", "a b", "< |"}}, {"add_bos_token", false}, {"eos_token_id", 0}};
+  return {{"type", "gguf"},         {"model", "gpt2"},
+          {"pre", "llama-bpe"},     {"tokens", tokens},
+          {"token_type", types},    {"merges", {"a a", "aa aa", "a b", "< |"}},
+          {"add_bos_token", false}, {"eos_token_id", 0}};
 }
 
 ErrorCode code_of(const Json& json) {
@@ -86,7 +89,10 @@ TEST(Tokenizer, HoldsBackPartsOfCharacters) {
 
 TEST(Tokenizer, ReplacesIllFormedText) {
   const Tokenizer tokenizer = Tokenizer::from_json(byte_level().dump());
-  EXPECT_EQ(tokenizer.decode(tokenizer.encode("a\xFF\xE2\x82" "b")), "a\xEF\xBF\xBD\xEF\xBF\xBD" "b");
+  EXPECT_EQ(tokenizer.decode(tokenizer.encode("a\xFF\xE2\x82"
+                                              "b")),
+            "a\xEF\xBF\xBD\xEF\xBF\xBD"
+            "b");
 }
 
 TEST(Tokenizer, RefusesIdsOutOfRange) {
@@ -98,7 +104,8 @@ TEST(Tokenizer, RefusesIdsOutOfRange) {
 TEST(Tokenizer, TakesTimeThatGrowsWithTheText) {
   const Tokenizer tokenizer = Tokenizer::from_json(byte_level().dump());
   const auto begin = std::chrono::steady_clock::now();
-  for (const std::string& unit : {std::string("a"), std::string(" "), std::string("\n "), std::string("1"), std::string("\xCC\x81"), std::string("'")}) {
+  for (const std::string& unit : {std::string("a"), std::string(" "), std::string("\n "),
+                                  std::string("1"), std::string("\xCC\x81"), std::string("'")}) {
     std::string text;
     while (text.size() < 1'000'000) text += unit;
     EXPECT_EQ(tokenizer.decode(tokenizer.encode(text)), text);
@@ -134,23 +141,37 @@ TEST(Tokenizer, RefusesHostileVocabularies) {
 }
 
 Json huggingface(Json model, Json pre_tokenizer = nullptr) {
-  return {{"type", "huggingface"}, {"tokenizer_json", {{"model", std::move(model)}, {"pre_tokenizer", std::move(pre_tokenizer)}}}};
+  return {{"type", "huggingface"},
+          {"tokenizer_json",
+           {{"model", std::move(model)}, {"pre_tokenizer", std::move(pre_tokenizer)}}}};
 }
 
 TEST(Tokenizer, RefusesHostileTokenizerJson) {
-  EXPECT_EQ(code_of(huggingface({{"type", "BPE"}, {"vocab", {{"a", 4'000'000'000U}}}, {"merges", Json::array()}})), ErrorCode::InvalidModel);
-  EXPECT_EQ(code_of(huggingface({{"type", "BPE"}, {"vocab", {{"a", -1}}}, {"merges", Json::array()}})), ErrorCode::InvalidModel);
-  EXPECT_EQ(code_of(huggingface({{"type", "BPE"}, {"vocab", {{"a", 0}, {"b", 0}}}, {"merges", Json::array()}})), ErrorCode::InvalidModel);
-  EXPECT_EQ(code_of(huggingface({{"type", "Unigram"}, {"vocab", {{"a", 1, 2}}}})), ErrorCode::InvalidModel);
-  EXPECT_EQ(code_of(huggingface({{"type", "Other"}, {"vocab", Json::object()}})), ErrorCode::Unsupported);
+  EXPECT_EQ(code_of(huggingface(
+                {{"type", "BPE"}, {"vocab", {{"a", 4'000'000'000U}}}, {"merges", Json::array()}})),
+            ErrorCode::InvalidModel);
+  EXPECT_EQ(
+      code_of(huggingface({{"type", "BPE"}, {"vocab", {{"a", -1}}}, {"merges", Json::array()}})),
+      ErrorCode::InvalidModel);
+  EXPECT_EQ(code_of(huggingface(
+                {{"type", "BPE"}, {"vocab", {{"a", 0}, {"b", 0}}}, {"merges", Json::array()}})),
+            ErrorCode::InvalidModel);
+  EXPECT_EQ(code_of(huggingface({{"type", "Unigram"}, {"vocab", {{"a", 1, 2}}}})),
+            ErrorCode::InvalidModel);
+  EXPECT_EQ(code_of(huggingface({{"type", "Other"}, {"vocab", Json::object()}})),
+            ErrorCode::Unsupported);
   Json nested = {{"type", "Sequence"}, {"pretokenizers", Json::array()}};
   for (int i = 0; i < 100; ++i) nested = {{"type", "Sequence"}, {"pretokenizers", {nested}}};
-  EXPECT_EQ(code_of(huggingface({{"type", "BPE"}, {"vocab", {{"a", 0}}}, {"merges", Json::array()}}, nested)), ErrorCode::InvalidModel);
+  EXPECT_EQ(code_of(huggingface({{"type", "BPE"}, {"vocab", {{"a", 0}}}, {"merges", Json::array()}},
+                                nested)),
+            ErrorCode::InvalidModel);
 }
 
 Tokenizer with_pattern(const std::string& pattern) {
-  const Json split = {{"type", "Split"}, {"pattern", {{"Regex", pattern}}}, {"behavior", "Isolated"}};
-  const Json model = {{"type", "BPE"}, {"vocab", {{"a", 0}, {"b", 1}, {"aa", 2}}}, {"merges", {"a a"}}};
+  const Json split = {
+      {"type", "Split"}, {"pattern", {{"Regex", pattern}}}, {"behavior", "Isolated"}};
+  const Json model = {
+      {"type", "BPE"}, {"vocab", {{"a", 0}, {"b", 1}, {"aa", 2}}}, {"merges", {"a a"}}};
   return Tokenizer::from_json(huggingface(model, split).dump());
 }
 

@@ -15,15 +15,16 @@ namespace naru {
 
 /// What a template may use up. Over one of them, rendering fails with Error InvalidModel.
 struct TemplateLimits {
-  std::int64_t steps = 1'000'000;               ///< nodes evaluated and items visited
+  std::int64_t steps = 1'000'000;  ///< nodes evaluated and items visited
   std::int64_t output_bytes = INT64_C(8) << 20;
   std::int64_t memory_bytes = INT64_C(64) << 20;  ///< of all values that it makes
-  int depth = 64;                               ///< macro calls inside each other
+  int depth = 64;                                 ///< macro calls inside each other
 };
 
 struct TemplateOptions {
   TemplateLimits limits;
-  std::optional<std::time_t> now;  ///< what strftime_now() shows, as UTC; none: the clock, as local time
+  std::optional<std::time_t>
+      now;  ///< what strftime_now() shows, as UTC; none: the clock, as local time
 };
 
 /// A rendered prompt. The bytes in `input` came from the variables, so control tokens that they
@@ -36,10 +37,10 @@ struct Prompt {
 /// A parsed template. Immutable; many threads may render with one.
 class ChatTemplate {
  public:
-  /// Parses a Jinja template as the Hugging Face library writes them: blocks lose their line end and
-  /// the white space before them.
-  /// @throws Error InvalidModel, or Unsupported for statements, filters and tests that naru does not
-  /// have; each names line and column.
+  /// Parses a Jinja template as the Hugging Face library writes them: blocks lose their line end
+  /// and the white space before them.
+  /// @throws Error InvalidModel, or Unsupported for statements, filters and tests that naru does
+  /// not have; each names line and column.
   static ChatTemplate parse(std::string_view source);
 
   /// Renders with `variables`, a JSON object: "messages", "tools", "add_generation_prompt",

@@ -15,8 +15,8 @@
 
 namespace naru {
 
-/// How to choose. The steps are taken in this order: mask, logit bias, penalties, temperature, top-k,
-/// top-p, min-p, typical, each on what the one before has left.
+/// How to choose. The steps are taken in this order: mask, logit bias, penalties, temperature,
+/// top-k, top-p, min-p, typical, each on what the one before has left.
 struct SamplingParameters {
   double temperature = 1.0;  ///< 0 to 100; 0: the most likely token, always
   std::int64_t top_k = 0;    ///< the k most likely; 0: all
@@ -29,7 +29,8 @@ struct SamplingParameters {
   std::int64_t penalty_window = 0;  ///< tokens that penalties look back on; 0: all
   std::vector<std::pair<TokenId, double>> logit_bias;  ///< -1000 to 1000 each; at most 65536
   std::uint64_t seed = 0;
-  std::int64_t log_probabilities = 0;  ///< 0 to 1024: the most likely tokens to report with each choice
+  std::int64_t log_probabilities =
+      0;  ///< 0 to 1024: the most likely tokens to report with each choice
 };
 
 /// @throws Error InvalidArgument that names the parameter, what it is and what it may be.
@@ -53,8 +54,8 @@ struct SampledToken {
   std::vector<TokenLogProbability> top;  ///< the most likely first
 };
 
-/// xoshiro256** of Blackman and Vigna, its state filled by splitmix64 from the seed: the same numbers
-/// on every machine.
+/// xoshiro256** of Blackman and Vigna, its state filled by splitmix64 from the seed: the same
+/// numbers on every machine.
 class RandomSource {
  public:
   explicit RandomSource(std::uint64_t seed) noexcept;
@@ -78,13 +79,14 @@ class Sampler {
 
   /// Chooses from `logits`, one for each token; `mask`, when given, says which may be chosen. The
   /// choice is not accepted: that is up to the caller.
-  /// @throws Error InvalidArgument for logits of another number, that are no numbers or infinite, and
-  /// when nothing may be chosen.
+  /// @throws Error InvalidArgument for logits of another number, that are no numbers or infinite,
+  /// and when nothing may be chosen.
   SampledToken sample(std::span<const float> logits, const TokenMask* mask = nullptr);
 
-  /// What sample() chooses from: the tokens that are left, the most likely first. With temperature 0,
-  /// one token. @throws Error InvalidArgument like sample().
-  std::vector<TokenProbability> distribution(std::span<const float> logits, const TokenMask* mask = nullptr) const;
+  /// What sample() chooses from: the tokens that are left, the most likely first. With temperature
+  /// 0, one token. @throws Error InvalidArgument like sample().
+  std::vector<TokenProbability> distribution(std::span<const float> logits,
+                                             const TokenMask* mask = nullptr) const;
 
   const SamplingParameters& parameters() const noexcept { return parameters_; }
 
@@ -96,14 +98,15 @@ class Sampler {
   std::unordered_map<TokenId, std::int64_t> counts_;  ///< of the tokens that penalties look back on
 };
 
-/// Ends a text at the first of several strings, even one that lies across tokens. One thread at a time.
+/// Ends a text at the first of several strings, even one that lies across tokens. One thread at a
+/// time.
 class StopStrings {
  public:
   /// At most 64 strings of 1 to 4096 bytes. @throws Error InvalidArgument.
   explicit StopStrings(std::vector<std::string> stops);
 
-  /// Takes in more text; returns what is surely before any stop string. What may be the beginning of
-  /// one waits. After the end has come, returns nothing.
+  /// Takes in more text; returns what is surely before any stop string. What may be the beginning
+  /// of one waits. After the end has come, returns nothing.
   std::string push(std::string_view text);
   /// What waits, at the end of the text.
   std::string finish();

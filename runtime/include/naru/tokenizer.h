@@ -14,7 +14,8 @@ namespace naru {
 using TokenId = std::int32_t;
 
 /// Whether control tokens written out in a text, such as "<|im_end|>", become those tokens. Text
-/// from users is encoded with No, or a user could forge turns; what a chat template wrote, with Yes.
+/// from users is encoded with No, or a user could forge turns; what a chat template wrote, with
+/// Yes.
 enum class ParseSpecial : std::uint8_t { No, Yes };
 
 /// A range of bytes.
@@ -25,8 +26,8 @@ struct TextRange {
 struct EncodeOptions {
   ParseSpecial parse_special = ParseSpecial::No;
   bool add_special = true;  ///< add what the model expects around a text: BOS, EOS, [CLS] ...
-  /// Parts of the text that users wrote, in order: control tokens that touch one stay text even with
-  /// ParseSpecial::Yes. Prompt::input of a chat template fits.
+  /// Parts of the text that users wrote, in order: control tokens that touch one stay text even
+  /// with ParseSpecial::Yes. Prompt::input of a chat template fits.
   std::span<const TextRange> input = {};
 };
 
@@ -34,8 +35,10 @@ struct EncodeOptions {
 class Tokenizer {
  public:
   /// Makes a tokenizer from a model's metadata entry "naru.tokenizer", a JSON text:
-  ///   {"type": "huggingface", "tokenizer_json": {...}, "config": {...}, "generation_config": {...}}
-  ///   {"type": "gguf", "model": "gpt2|llama|t5|bert", "pre": ..., "tokens": [...], "scores": [...],
+  ///   {"type": "huggingface", "tokenizer_json": {...}, "config": {...}, "generation_config":
+  ///   {...}}
+  ///   {"type": "gguf", "model": "gpt2|llama|t5|bert", "pre": ..., "tokens": [...], "scores":
+  ///   [...],
   ///    "token_types": [...], "merges": [...], "bos_token_id": ..., "add_bos_token": ...}
   /// where the members of the second have the names that the file has after "tokenizer.ggml.".
   /// @throws Error InvalidModel for malformed data, Unsupported for a kind that naru does not have.

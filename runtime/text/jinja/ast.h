@@ -49,16 +49,16 @@ struct Statement;
 using Body = std::vector<std::unique_ptr<const Statement>>;
 
 enum class StatementKind : std::uint8_t {
-  Text,      ///< text
-  Output,    ///< expression
-  If,        ///< conditions with bodies; a null condition is else
-  For,       ///< targets in expression if condition: bodies[0] else bodies[1]
-  Set,       ///< targets = expression, or a block: bodies[0]
-  SetMember,  ///< targets[0].targets[1] = expression
-  Macro,     ///< macro with parameters: bodies[0]
-  CallBlock,  ///< expression is a call that gets caller(): bodies[0]
+  Text,         ///< text
+  Output,       ///< expression
+  If,           ///< conditions with bodies; a null condition is else
+  For,          ///< targets in expression if condition: bodies[0] else bodies[1]
+  Set,          ///< targets = expression, or a block: bodies[0]
+  SetMember,    ///< targets[0].targets[1] = expression
+  Macro,        ///< macro with parameters: bodies[0]
+  CallBlock,    ///< expression is a call that gets caller(): bodies[0]
   FilterBlock,  ///< expression is the chain of filters: bodies[0]
-  Group,     ///< bodies[0] in a scope of its own, with targets = values
+  Group,        ///< bodies[0] in a scope of its own, with targets = values
   Break,
   Continue,
 };
@@ -68,11 +68,12 @@ struct Statement {
   Place place;
   MarkedText text;
   ExpressionPtr expression;
-  ExpressionPtr condition;             ///< of For
+  ExpressionPtr condition;                ///< of For
   std::vector<ExpressionPtr> conditions;  ///< of If; of Group the values
   std::vector<Body> bodies;
   std::vector<std::string> targets;
-  std::vector<std::pair<std::string, ExpressionPtr>> parameters;  ///< of Macro, with defaults or null
+  std::vector<std::pair<std::string, ExpressionPtr>>
+      parameters;  ///< of Macro, with defaults or null
 };
 
 /// @throws Error InvalidModel, Unsupported.

@@ -20,8 +20,10 @@ struct Scope {
 class Interpreter {
  public:
   Interpreter(Context& context, const Value& variables) : context_(context) {
-    for (auto& [name, function] : global_functions()) root_->values.emplace(name, std::move(function));
-    for (const auto& [key, value] : variables.dict()->entries) root_->values.insert_or_assign(key.text()->bytes, value);
+    for (auto& [name, function] : global_functions())
+      root_->values.emplace(name, std::move(function));
+    for (const auto& [key, value] : variables.dict()->entries)
+      root_->values.insert_or_assign(key.text()->bytes, value);
     scope_ = root_;
   }
 
@@ -36,7 +38,8 @@ class Interpreter {
   /// A new scope that is the current one for as long as the guard lives.
   class NewScope {
    public:
-    NewScope(Interpreter& owner, std::shared_ptr<Scope> outer) : owner_(owner), previous_(owner.scope_) {
+    NewScope(Interpreter& owner, std::shared_ptr<Scope> outer)
+        : owner_(owner), previous_(owner.scope_) {
       owner.scope_ = std::make_shared<Scope>(Scope{std::move(outer), {}});
     }
     explicit NewScope(Interpreter& owner) : NewScope(owner, owner.scope_) {}
@@ -78,7 +81,9 @@ class Interpreter {
   Flow execute(const Statement& statement) {
     switch (statement.kind) {
       case StatementKind::Text: write(statement.text); break;
-      case StatementKind::Output: write(to_text(evaluate(*statement.expression), context_.budget)); break;
+      case StatementKind::Output:
+        write(to_text(evaluate(*statement.expression), context_.budget));
+        break;
       case StatementKind::If: return execute_if(statement);
       case StatementKind::For: execute_for(statement); break;
       case StatementKind::Set: execute_set(statement); break;
@@ -96,27 +101,33 @@ class Interpreter {
   Flow execute_if(const Statement& statement) {
     for (std::size_t i = 0; i < statement.conditions.size(); ++i) {
       const ExpressionPtr& condition = statement.conditions[i];
-      if (condition == nullptr || evaluate(*condition).truthy()) return execute(statement.bodies[i]);
+      if (condition == nullptr || evaluate(*condition).truthy())
+        return execute(statement.bodies[i]);
     }
     return Flow::Normal;
   }
 
   /// Gives names to a value, or to the items of one.
-  static void assign(Scope& scope, const std::vector<std::string>& names, const Value& value, const Place& place) {
+  static void assign(Scope& scope, const std::vector<std::string>& names, const Value& value,
+                     const Place& place) {
     if (names.size() == 1) {
       scope.values.insert_or_assign(names.front(), value);
       return;
     }
     const List* list = value.list();
     if (list == nullptr || list->size() != names.size()) {
-      fail_at(ErrorCode::InvalidArgument, place, fmt::format("got a value of type {}, expected {} items", value.type_name(), names.size()));
+      fail_at(ErrorCode::InvalidArgument, place,
+              fmt::format("got a value of type {}, expected {} items", value.type_name(),
+                          names.size()));
     }
-    for (std::size_t i = 0; i < names.size(); ++i) scope.values.insert_or_assign(names[i], (*list)[i]);
+    for (std::size_t i = 0; i < names.size(); ++i)
+      scope.values.insert_or_assign(names[i], (*list)[i]);
   }
 
   /// The items of a loop, without those that its condition leaves out.
   List loop_items(const Statement& statement) {
-    List items = at_place(statement.place, [&] { return items_of(context_, evaluate(*statement.expression)); });
+    List items = at_place(statement.place,
+                          [&] { return items_of(context_, evaluate(*statement.expression)); });
     if (statement.condition == nullptr) return items;
     List kept;
     for (Value& item : items) {
@@ -129,7 +140,9 @@ class Interpreter {
 
   Value loop_variable(const List& items, std::size_t i) const {
     auto loop = std::make_shared<Dict>();
-    const auto number = [&](const char* name, std::size_t value) { loop->set(Value::text(name), Value::of(static_cast<std::int64_t>(value))); };
+    const auto number = [&](const char* name, std::size_t value) {
+      loop->set(Value::text(name), Value::of(static_cast<std::int64_t>(value)));
+    };
     number("index", i + 1);
     number("index0", i);
     number("revindex", items.size() - i);
@@ -139,8 +152,10 @@ class Interpreter {
     loop->set(Value::text("first"), Value::of(i == 0));
     loop->set(Value::text("last"), Value::of(i + 1 == items.size()));
     loop->set(Value::text("previtem"), i > 0 ? items[i - 1] : Value::undefined("previtem"));
-    loop->set(Value::text("nextitem"), i + 1 < items.size() ? items[i + 1] : Value::undefined("nextitem"));
-    loop->set(Value::text("cycle"), Value::function("cycle", [i](Context&, const Arguments& arguments) {
+    loop->set(Value::text("nextitem"),
+              i + 1 < items.size() ? items[i + 1] : Value::undefined("nextitem"));
+    loop->set(Value::text("cycle"),
+              Value::function("cycle", [i](Context&, const Arguments& arguments) {
                 if (arguments.positional.empty()) refuse("cycle: got no arguments");
                 return arguments.positional[i % arguments.positional.size()];
               }));
@@ -164,23 +179,28 @@ class Interpreter {
   }
 
   void execute_set(const Statement& statement) {
-    const Value value = statement.expression != nullptr ? evaluate(*statement.expression) : Value::of(captured(statement.bodies[0]));
+    const Value value = statement.expression != nullptr ? evaluate(*statement.expression)
+                                                        : Value::of(captured(statement.bodies[0]));
     assign(*scope_, statement.targets, value, statement.place);
   }
 
   void execute_set_member(const Statement& statement) {
     Value target = look_up(statement.targets[0]);
     if (target.dict() == nullptr || !target.dict()->is_namespace) {
-      fail_at(ErrorCode::InvalidArgument, statement.place, fmt::format("'{}' is no namespace", statement.targets[0]));
+      fail_at(ErrorCode::InvalidArgument, statement.place,
+              fmt::format("'{}' is no namespace", statement.targets[0]));
     }
     context_.budget.memory(64);
     target.dict()->set(Value::text(statement.targets[1]), evaluate(*statement.expression));
   }
 
   void define_macro(const Statement& statement) {
-    scope_->values.insert_or_assign(statement.targets[0], Value::function(statement.targets[0], [this, &statement](Context&, const Arguments& arguments) {
-                                      return run_macro(statement, arguments);
-                                    }));
+    scope_->values.insert_or_assign(
+        statement.targets[0],
+        Value::function(statement.targets[0],
+                        [this, &statement](Context&, const Arguments& arguments) {
+                          return run_macro(statement, arguments);
+                        }));
   }
 
   /// Macros see their arguments and the outermost variables.
@@ -188,29 +208,34 @@ class Interpreter {
     const NewScope inner(*this, root_);
     if (arguments.positional.size() > statement.parameters.size()) {
       fail_at(ErrorCode::InvalidArgument, statement.place,
-              fmt::format("macro '{}': got {} arguments, expected at most {}", statement.targets[0], arguments.positional.size(), statement.parameters.size()));
+              fmt::format("macro '{}': got {} arguments, expected at most {}", statement.targets[0],
+                          arguments.positional.size(), statement.parameters.size()));
     }
     for (std::size_t i = 0; i < statement.parameters.size(); ++i) {
       const auto& [name, otherwise] = statement.parameters[i];
       Value value = argument(arguments, i, name);
-      if (value.is_undefined()) value = otherwise != nullptr ? evaluate(*otherwise) : Value::undefined(name);
+      if (value.is_undefined())
+        value = otherwise != nullptr ? evaluate(*otherwise) : Value::undefined(name);
       scope_->values.insert_or_assign(name, std::move(value));
     }
-    if (const Value caller = argument(arguments, SIZE_MAX, "caller"); !caller.is_undefined()) scope_->values.insert_or_assign("caller", caller);
+    if (const Value caller = argument(arguments, SIZE_MAX, "caller"); !caller.is_undefined())
+      scope_->values.insert_or_assign("caller", caller);
     return Value::of(captured(statement.bodies[0]));
   }
 
   void execute_call(const Statement& statement) {
     const Expression& expression = *statement.expression;
     const std::shared_ptr<Scope> defined_in = scope_;
-    const Value caller = Value::function("caller", [this, &statement, defined_in](Context&, const Arguments&) {
-      const NewScope inner(*this, defined_in);
-      return Value::of(captured(statement.bodies[0]));
-    });
+    const Value caller =
+        Value::function("caller", [this, &statement, defined_in](Context&, const Arguments&) {
+          const NewScope inner(*this, defined_in);
+          return Value::of(captured(statement.bodies[0]));
+        });
     Arguments arguments = evaluate(expression.arguments);
     arguments.named.emplace_back("caller", caller);
     const Value callee = evaluate(*expression.operands[0]);
-    write(to_text(at_place(statement.place, [&] { return call(context_, callee, arguments); }), context_.budget));
+    write(to_text(at_place(statement.place, [&] { return call(context_, callee, arguments); }),
+                  context_.budget));
   }
 
   void execute_filter(const Statement& statement) {
@@ -222,7 +247,8 @@ class Interpreter {
     std::vector<Value> values;
     for (const ExpressionPtr& value : statement.conditions) values.push_back(evaluate(*value));
     const NewScope inner(*this);
-    for (std::size_t i = 0; i < values.size(); ++i) scope_->values.insert_or_assign(statement.targets[i], values[i]);
+    for (std::size_t i = 0; i < values.size(); ++i)
+      scope_->values.insert_or_assign(statement.targets[i], values[i]);
     return execute(statement.bodies[0]);
   }
 
@@ -230,7 +256,8 @@ class Interpreter {
 
   Value look_up(const std::string& name) const {
     for (const Scope* scope = scope_.get(); scope != nullptr; scope = scope->outer.get()) {
-      if (const auto found = scope->values.find(name); found != scope->values.end()) return found->second;
+      if (const auto found = scope->values.find(name); found != scope->values.end())
+        return found->second;
     }
     return Value::undefined(name);
   }
@@ -248,8 +275,10 @@ class Interpreter {
 
   Arguments evaluate(const CallArguments& arguments) {
     Arguments values;
-    for (const ExpressionPtr& argument : arguments.positional) values.positional.push_back(evaluate(*argument));
-    for (const auto& [name, argument] : arguments.named) values.named.emplace_back(name, evaluate(*argument));
+    for (const ExpressionPtr& argument : arguments.positional)
+      values.positional.push_back(evaluate(*argument));
+    for (const auto& [name, argument] : arguments.named)
+      values.named.emplace_back(name, evaluate(*argument));
     return values;
   }
 
@@ -267,7 +296,8 @@ class Interpreter {
 
   Value conditional(const Expression& expression) {
     if (evaluate(*expression.operands[1]).truthy()) return evaluate(*expression.operands[0]);
-    return expression.operands[2] != nullptr ? evaluate(*expression.operands[2]) : Value::undefined("the other case");
+    return expression.operands[2] != nullptr ? evaluate(*expression.operands[2])
+                                             : Value::undefined("the other case");
   }
 
   Value list_literal(const Expression& expression) {
@@ -288,20 +318,24 @@ class Interpreter {
 
   Value operate(const Expression& expression) {
     switch (expression.kind) {
-      case ExpressionKind::Attribute: return attribute_of(evaluate(*expression.operands[0]), expression.name);
-      case ExpressionKind::Item: return item_of(evaluate(*expression.operands[0]), evaluate(*expression.operands[1]));
+      case ExpressionKind::Attribute:
+        return attribute_of(evaluate(*expression.operands[0]), expression.name);
+      case ExpressionKind::Item:
+        return item_of(evaluate(*expression.operands[0]), evaluate(*expression.operands[1]));
       case ExpressionKind::Slice: return slice(expression);
       case ExpressionKind::Call: {
         const Value callee = evaluate(*expression.operands[0]);
         return call(context_, callee, evaluate(expression.arguments));
       }
       case ExpressionKind::Filter: {
-        const Value input = expression.operands[0] != nullptr ? evaluate(*expression.operands[0]) : filter_input_;
+        const Value input =
+            expression.operands[0] != nullptr ? evaluate(*expression.operands[0]) : filter_input_;
         return apply_filter(context_, expression.name, input, evaluate(expression.arguments));
       }
       case ExpressionKind::Test: {
         const Value input = evaluate(*expression.operands[0]);
-        return Value::of(apply_test(context_, expression.name, input, evaluate(expression.arguments)));
+        return Value::of(
+            apply_test(context_, expression.name, input, evaluate(expression.arguments)));
       }
       case ExpressionKind::Unary: return unary(expression);
       default: return binary(expression);
@@ -311,14 +345,17 @@ class Interpreter {
   Value unary(const Expression& expression) {
     const Value value = evaluate(*expression.operands[0]);
     if (expression.name == "not") return Value::of(!value.truthy());
-    if (const auto whole = value.integer(); whole && *whole != INT64_MIN) return Value::of(expression.name == "-" ? -*whole : *whole);
-    if (!value.number()) refuse(fmt::format("'{}': got {}, expected a number", expression.name, described(value)));
+    if (const auto whole = value.integer(); whole && *whole != INT64_MIN)
+      return Value::of(expression.name == "-" ? -*whole : *whole);
+    if (!value.number())
+      refuse(fmt::format("'{}': got {}, expected a number", expression.name, described(value)));
     return Value::of(expression.name == "-" ? -*value.number() : *value.number());
   }
 
   static std::string described(const Value& value) {
     const auto* missing = value.as<Undefined>();
-    return missing != nullptr ? fmt::format("'{}', which is undefined", missing->name) : std::string(value.type_name());
+    return missing != nullptr ? fmt::format("'{}', which is undefined", missing->name)
+                              : std::string(value.type_name());
   }
 
   Value binary(const Expression& expression) {
@@ -347,17 +384,23 @@ class Interpreter {
   }
 
   Value arithmetic(const std::string& name, const Value& left, const Value& right) {
-    if (name == "+" && left.text() != nullptr && right.text() != nullptr) return concatenated(*left.text(), *right.text());
+    if (name == "+" && left.text() != nullptr && right.text() != nullptr)
+      return concatenated(*left.text(), *right.text());
     if (name == "+" && left.list() != nullptr && right.list() != nullptr) {
       List list = items_of(context_, left);
       const List more = items_of(context_, right);
       list.insert(list.end(), more.begin(), more.end());
       return Value::of(std::move(list));
     }
-    if (name == "*" && left.text() != nullptr && right.integer()) return repeated(*left.text(), *right.integer());
-    if (name == "*" && right.text() != nullptr && left.integer()) return repeated(*right.text(), *left.integer());
-    if (!left.number() || !right.number()) refuse(fmt::format("'{}': got {} and {}, expected numbers", name, described(left), described(right)));
-    if (left.integer() && right.integer() && name != "/") return whole_arithmetic(name, *left.integer(), *right.integer());
+    if (name == "*" && left.text() != nullptr && right.integer())
+      return repeated(*left.text(), *right.integer());
+    if (name == "*" && right.text() != nullptr && left.integer())
+      return repeated(*right.text(), *left.integer());
+    if (!left.number() || !right.number())
+      refuse(fmt::format("'{}': got {} and {}, expected numbers", name, described(left),
+                         described(right)));
+    if (left.integer() && right.integer() && name != "/")
+      return whole_arithmetic(name, *left.integer(), *right.integer());
     return real_arithmetic(name, *left.number(), *right.number());
   }
 
@@ -381,7 +424,8 @@ class Interpreter {
     } else if (name == "*") {
       over = __builtin_mul_overflow(left, right, &result);
     } else if (name == "**") {
-      if (right < 0) return real_arithmetic(name, static_cast<double>(left), static_cast<double>(right));
+      if (right < 0)
+        return real_arithmetic(name, static_cast<double>(left), static_cast<double>(right));
       result = 1;
       for (std::int64_t i = 0; i < right && !over; ++i) {
         context_.budget.step();
@@ -392,7 +436,8 @@ class Interpreter {
       if (right == -1) {
         over = name == "//" && __builtin_sub_overflow(std::int64_t{0}, left, &result);
       } else {  // rounded down, as Python does
-        const std::int64_t quotient = left / right - ((left % right != 0 && (left < 0) != (right < 0)) ? 1 : 0);
+        const std::int64_t quotient =
+            left / right - ((left % right != 0 && (left < 0) != (right < 0)) ? 1 : 0);
         result = name == "//" ? quotient : left - quotient * right;
       }
     }
@@ -414,21 +459,25 @@ class Interpreter {
   Value slice(const Expression& expression) {
     const Value value = evaluate(*expression.operands[0]);
     if (value.is_undefined()) refuse(fmt::format("'{}' is undefined", value.as<Undefined>()->name));
-    if (value.list() == nullptr && value.text() == nullptr) refuse(fmt::format("got {}, expected str or list", value.type_name()));
+    if (value.list() == nullptr && value.text() == nullptr)
+      refuse(fmt::format("got {}, expected str or list", value.type_name()));
     const List items = items_of(context_, value);
     std::optional<std::int64_t> bounds[3];
     for (std::size_t i = 0; i < 3; ++i) {
       if (expression.operands[i + 1] == nullptr) continue;
       const Value bound = evaluate(*expression.operands[i + 1]);
       bounds[i] = bound.integer();
-      if (!bounds[i] && !bound.is_none()) refuse(fmt::format("got {} for a bound, expected an integer", bound.type_name()));
+      if (!bounds[i] && !bound.is_none())
+        refuse(fmt::format("got {} for a bound, expected an integer", bound.type_name()));
     }
     const std::int64_t step = bounds[2].value_or(1);
     if (step == 0) refuse("got the step 0");
     const auto size = static_cast<std::int64_t>(items.size());
     // Where Python clips a bound to: a step back may end before the first item.
     const std::int64_t low = step > 0 ? 0 : -1, high = step > 0 ? size : size - 1;
-    const auto clipped = [&](std::int64_t bound) { return std::clamp(bound < 0 ? bound + size : bound, low, high); };
+    const auto clipped = [&](std::int64_t bound) {
+      return std::clamp(bound < 0 ? bound + size : bound, low, high);
+    };
     const std::int64_t begin = bounds[0] ? clipped(*bounds[0]) : (step > 0 ? low : high);
     const std::int64_t end = bounds[1] ? clipped(*bounds[1]) : (step > 0 ? high : low);
     List out;
@@ -451,6 +500,8 @@ class Interpreter {
 
 }  // namespace
 
-MarkedText render(Context& context, const Body& body, const Value& variables) { return Interpreter(context, variables).run(body); }
+MarkedText render(Context& context, const Body& body, const Value& variables) {
+  return Interpreter(context, variables).run(body);
+}
 
 }  // namespace naru::jinja

@@ -11,7 +11,9 @@
 namespace naru::jinja {
 namespace {
 
-bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\v' || c == '\f'; }
+bool is_space(char c) {
+  return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\v' || c == '\f';
+}
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_name_start(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
 
@@ -46,7 +48,9 @@ class Lexer {
     return {line_, static_cast<std::uint32_t>(at_ - line_begin_ + 1)};
   }
 
-  void add(TokenKind kind, std::string text, const Place& where) { tokens_.push_back({kind, std::move(text), where}); }
+  void add(TokenKind kind, std::string text, const Place& where) {
+    tokens_.push_back({kind, std::move(text), where});
+  }
 
   bool starts(std::string_view text) const { return source_.substr(at_).starts_with(text); }
 
@@ -120,7 +124,8 @@ class Lexer {
 
   void comment(const Place& where) {
     const std::size_t end = source_.find("#}", at_);
-    if (end == std::string_view::npos) fail_at(ErrorCode::InvalidModel, where, "a comment without an end");
+    if (end == std::string_view::npos)
+      fail_at(ErrorCode::InvalidModel, where, "a comment without an end");
     strip_ = end > at_ && source_[end - 1] == '-' ? Strip::All : Strip::None;
     at_ = end + 2;
     after_block_ = true;
@@ -162,7 +167,8 @@ class Lexer {
       skip_space();
       if (at_ >= source_.size()) fail_at(ErrorCode::InvalidModel, where, "a tag without an end");
       if (open == 0) {
-        const bool signed_end = (source_[at_] == '-' || source_[at_] == '+') && source_.substr(at_ + 1).starts_with(end);
+        const bool signed_end = (source_[at_] == '-' || source_[at_] == '+') &&
+                                source_.substr(at_ + 1).starts_with(end);
         if (signed_end || starts(end)) return;
       }
       const char c = source_[at_];
@@ -174,7 +180,8 @@ class Lexer {
         string(c);
       } else {
         if (c == '(' || c == '[' || c == '{') ++open;
-        if ((c == ')' || c == ']' || c == '}') && --open < 0) fail_at(ErrorCode::InvalidModel, place(), fmt::format("got '{}' that closes nothing", c));
+        if ((c == ')' || c == ']' || c == '}') && --open < 0)
+          fail_at(ErrorCode::InvalidModel, place(), fmt::format("got '{}' that closes nothing", c));
         operation();
       }
     }
@@ -234,8 +241,17 @@ class Lexer {
 
   /// The escape whose letter is at `at_`, as Python reads it.
   void escape(std::string& value, const Place& where) {
-    static constexpr std::array<std::pair<char, char>, 11> kPlain = {{
-        {'n', '\n'}, {'r', '\r'}, {'t', '\t'}, {'\\', '\\'}, {'\'', '\''}, {'"', '"'}, {'a', '\a'}, {'b', '\b'}, {'f', '\f'}, {'v', '\v'}, {'0', '\0'}}};
+    static constexpr std::array<std::pair<char, char>, 11> kPlain = {{{'n', '\n'},
+                                                                      {'r', '\r'},
+                                                                      {'t', '\t'},
+                                                                      {'\\', '\\'},
+                                                                      {'\'', '\''},
+                                                                      {'"', '"'},
+                                                                      {'a', '\a'},
+                                                                      {'b', '\b'},
+                                                                      {'f', '\f'},
+                                                                      {'v', '\v'},
+                                                                      {'0', '\0'}}};
     const char letter = source_[at_];
     for (const auto& [known, plain] : kPlain) {
       if (letter == known) return value.push_back(plain);
@@ -250,25 +266,31 @@ class Lexer {
     char32_t point = 0;
     for (std::size_t i = 0; i < digits; ++i) {
       const char c = at_ + 1 < source_.size() ? source_[at_ + 1] : '\0';
-      const int digit = is_digit(c) ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+      const int digit = is_digit(c)            ? c - '0'
+                        : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                        : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                               : -1;
       if (digit < 0) fail_at(ErrorCode::InvalidModel, where, "a bad escape in a string");
       point = point * 16 + static_cast<char32_t>(digit);
       ++at_;
     }
-    if (point > 0x10FFFF || (point >= 0xD800 && point < 0xE000)) fail_at(ErrorCode::InvalidModel, where, "an escape of no character");
+    if (point > 0x10FFFF || (point >= 0xD800 && point < 0xE000))
+      fail_at(ErrorCode::InvalidModel, where, "an escape of no character");
     text::append_utf8(value, point);
   }
 
   void operation() {
-    static constexpr std::string_view kOperators[] = {"//", "**", "==", "!=", "<=", ">=", "+", "-", "*", "/", "%", "~", "<", ">",
-                                                      "=",  "(",  ")",  "[",  "]",  "{",  "}", ",", ":", "|", "."};
+    static constexpr std::string_view kOperators[] = {
+        "//", "**", "==", "!=", "<=", ">=", "+", "-", "*", "/", "%", "~", "<",
+        ">",  "=",  "(",  ")",  "[",  "]",  "{", "}", ",", ":", "|", "."};
     for (const std::string_view known : kOperators) {
       if (!starts(known)) continue;
       const Place where = place();
       at_ += known.size();
       return add(TokenKind::Operator, std::string(known), where);
     }
-    fail_at(ErrorCode::InvalidModel, place(), fmt::format("got the byte {:#04x} in a tag", static_cast<unsigned char>(source_[at_])));
+    fail_at(ErrorCode::InvalidModel, place(),
+            fmt::format("got the byte {:#04x} in a tag", static_cast<unsigned char>(source_[at_])));
   }
 
   std::string_view source_;

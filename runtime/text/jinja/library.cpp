@@ -30,7 +30,9 @@ Value path_of(const Value& value, const Value& path) {
 std::int64_t length_of(const Value& value) {
   if (const MarkedText* text = value.text()) {
     std::int64_t count = 0;
-    for (std::size_t at = 0; at < text->bytes.size(); at += text::read_code_point(text->bytes, at).size) ++count;
+    for (std::size_t at = 0; at < text->bytes.size();
+         at += text::read_code_point(text->bytes, at).size)
+      ++count;
     return count;
   }
   if (const List* list = value.list()) return static_cast<std::int64_t>(list->size());
@@ -47,7 +49,8 @@ Value join(Context& context, const Value& value, const Arguments& arguments) {
   for (const Value& item : items_of(context, value)) {
     if (!first && separator.text() != nullptr) out.append(*separator.text());
     first = false;
-    const MarkedText part = to_text(attribute.is_undefined() ? item : path_of(item, attribute), context.budget);
+    const MarkedText part =
+        to_text(attribute.is_undefined() ? item : path_of(item, attribute), context.budget);
     context.budget.memory(static_cast<std::int64_t>(part.bytes.size()));
     out.append(part);
   }
@@ -57,7 +60,8 @@ Value join(Context& context, const Value& value, const Arguments& arguments) {
 /// The arguments from `skip` on.
 Arguments rest_of(const Arguments& arguments, std::size_t skip) {
   Arguments rest;
-  for (std::size_t i = skip; i < arguments.positional.size(); ++i) rest.positional.push_back(arguments.positional[i]);
+  for (std::size_t i = skip; i < arguments.positional.size(); ++i)
+    rest.positional.push_back(arguments.positional[i]);
   rest.named = arguments.named;
   return rest;
 }
@@ -69,8 +73,10 @@ Value select(Context& context, const Value& value, const Arguments& arguments) {
   constexpr std::size_t kTest = kAttribute ? 1 : 0;
   const Value attribute = kAttribute ? argument(arguments, 0, "attribute") : Value();
   const bool has_test = arguments.positional.size() > kTest;
-  const std::string test = has_test ? text_of(arguments.positional[kTest], "select").bytes : std::string();
-  if (has_test && !is_test(test)) refuse(fmt::format("select: the test '{}' is not supported", test));
+  const std::string test =
+      has_test ? text_of(arguments.positional[kTest], "select").bytes : std::string();
+  if (has_test && !is_test(test))
+    refuse(fmt::format("select: the test '{}' is not supported", test));
   const Arguments rest = rest_of(arguments, kTest + 1);
   List out;
   for (const Value& item : items_of(context, value)) {
@@ -98,17 +104,22 @@ Value map(Context& context, const Value& value, const Arguments& arguments) {
   return Value::of(std::move(out));
 }
 
-/// Text without difference of case, other values as they are: what sort, unique, min and max compare.
+/// Text without difference of case, other values as they are: what sort, unique, min and max
+/// compare.
 Value sort_key(const Value& item, const Value& attribute, bool case_sensitive) {
   const Value key = attribute.is_undefined() ? item : path_of(item, attribute);
   return key.text() != nullptr && !case_sensitive ? Value::of(map_case(*key.text(), false)) : key;
 }
 
-List sorted(Context& context, List list, const Value& attribute, bool case_sensitive, bool reverse) {
+List sorted(Context& context, List list, const Value& attribute, bool case_sensitive,
+            bool reverse) {
   std::vector<std::pair<Value, Value>> keyed;
-  for (Value& item : list) keyed.emplace_back(sort_key(item, attribute, case_sensitive), std::move(item));
+  for (Value& item : list)
+    keyed.emplace_back(sort_key(item, attribute, case_sensitive), std::move(item));
   context.budget.step(static_cast<std::int64_t>(keyed.size()) * 16);
-  std::stable_sort(keyed.begin(), keyed.end(), [&](const auto& a, const auto& b) { return reverse ? less(b.first, a.first) : less(a.first, b.first); });
+  std::stable_sort(keyed.begin(), keyed.end(), [&](const auto& a, const auto& b) {
+    return reverse ? less(b.first, a.first) : less(a.first, b.first);
+  });
   List out;
   for (auto& [key, item] : keyed) out.push_back(std::move(item));
   return out;
@@ -116,7 +127,8 @@ List sorted(Context& context, List list, const Value& attribute, bool case_sensi
 
 Value sort(Context& context, const Value& value, const Arguments& arguments) {
   return Value::of(sorted(context, items_of(context, value), argument(arguments, 2, "attribute"),
-                          argument(arguments, 1, "case_sensitive").truthy(), argument(arguments, 0, "reverse").truthy()));
+                          argument(arguments, 1, "case_sensitive").truthy(),
+                          argument(arguments, 0, "reverse").truthy()));
 }
 
 Value unique(Context& context, const Value& value, const Arguments& arguments) {
@@ -149,13 +161,15 @@ Value sum(Context& context, const Value& value, const Arguments& arguments) {
     whole = whole && part.integer().has_value();
     total += *part.number();
   }
-  return whole && std::abs(total) < 9e15 ? Value::of(static_cast<std::int64_t>(total)) : Value::of(total);
+  return whole && std::abs(total) < 9e15 ? Value::of(static_cast<std::int64_t>(total))
+                                         : Value::of(total);
 }
 
 Value items(Context& context, const Value& value, const Arguments&) {
   List out;
   if (value.is_undefined()) return Value::of(std::move(out));
-  if (value.dict() == nullptr) refuse(fmt::format("items: got {}, expected dict", value.type_name()));
+  if (value.dict() == nullptr)
+    refuse(fmt::format("items: got {}, expected dict", value.type_name()));
   for (const auto& [key, item] : value.dict()->entries) {
     context.budget.memory(64);
     out.push_back(Value::of(List{key, item}));
@@ -164,9 +178,12 @@ Value items(Context& context, const Value& value, const Arguments&) {
 }
 
 Value dictsort(Context& context, const Value& value, const Arguments& arguments) {
-  const bool by_value = argument(arguments, 1, "by").text() != nullptr && argument(arguments, 1, "by").text()->bytes == "value";
-  return Value::of(sorted(context, *items(context, value, {}).list(), Value::of(std::int64_t{by_value ? 1 : 0}),
-                          argument(arguments, 0, "case_sensitive").truthy(), argument(arguments, 2, "reverse").truthy()));
+  const bool by_value = argument(arguments, 1, "by").text() != nullptr &&
+                        argument(arguments, 1, "by").text()->bytes == "value";
+  return Value::of(sorted(context, *items(context, value, {}).list(),
+                          Value::of(std::int64_t{by_value ? 1 : 0}),
+                          argument(arguments, 0, "case_sensitive").truthy(),
+                          argument(arguments, 2, "reverse").truthy()));
 }
 
 Value reverse(Context& context, const Value& value, const Arguments&) {
@@ -188,7 +205,8 @@ Value to_integer(Context&, const Value& value, const Arguments& arguments) {
     number = std::strtod(text->bytes.c_str(), &end);
     if (end == text->bytes.c_str() || *end != '\0') number = std::nan("");
   }
-  if (!(std::abs(number) < 9e18)) return otherwise.is_undefined() ? Value::of(std::int64_t{0}) : otherwise;
+  if (!(std::abs(number) < 9e18))
+    return otherwise.is_undefined() ? Value::of(std::int64_t{0}) : otherwise;
   return Value::of(static_cast<std::int64_t>(number));
 }
 
@@ -205,12 +223,15 @@ Value to_float(Context&, const Value& value, const Arguments& arguments) {
 
 Value round(Context&, const Value& value, const Arguments& arguments) {
   if (!value.number()) refuse(fmt::format("round: got {}, expected a number", value.type_name()));
-  const std::int64_t precision = std::clamp<std::int64_t>(argument(arguments, 0, "precision").integer().value_or(0), -300, 300);
+  const std::int64_t precision = std::clamp<std::int64_t>(
+      argument(arguments, 0, "precision").integer().value_or(0), -300, 300);
   const Value method = argument(arguments, 1, "method");
   const std::string name = method.text() != nullptr ? method.text()->bytes : "common";
   const double scale = std::pow(10.0, static_cast<double>(precision));
   const double scaled = *value.number() * scale;
-  const double rounded = name == "ceil" ? std::ceil(scaled) : name == "floor" ? std::floor(scaled) : std::nearbyint(scaled);
+  const double rounded = name == "ceil"    ? std::ceil(scaled)
+                         : name == "floor" ? std::floor(scaled)
+                                           : std::nearbyint(scaled);
   return Value::of(rounded / scale);
 }
 
@@ -218,19 +239,25 @@ Value tojson(Context& context, const Value& value, const Arguments& arguments) {
   const std::int64_t indent = argument(arguments, 0, "indent").integer().value_or(-1);
   if (indent > 64) refuse(fmt::format("tojson: got the indent {}, expected at most 64", indent));
   std::string item_separator = indent >= 0 ? "," : ", ", key_separator = ": ";
-  if (const List* separators = argument(arguments, SIZE_MAX, "separators").list(); separators != nullptr && separators->size() == 2) {
+  if (const List* separators = argument(arguments, SIZE_MAX, "separators").list();
+      separators != nullptr && separators->size() == 2) {
     item_separator = text_of((*separators)[0], "tojson").bytes;
     key_separator = text_of((*separators)[1], "tojson").bytes;
   }
-  return Value::of(to_json(value, context.budget, static_cast<int>(indent), argument(arguments, SIZE_MAX, "sort_keys").truthy(),
-                           item_separator, key_separator));
+  return Value::of(to_json(value, context.budget, static_cast<int>(indent),
+                           argument(arguments, SIZE_MAX, "sort_keys").truthy(), item_separator,
+                           key_separator));
 }
 
 Value indent(Context& context, const Value& value, const Arguments& arguments) {
   const Value width = argument(arguments, 0, "width");
   const std::int64_t spaces = std::clamp<std::int64_t>(width.integer().value_or(4), 0, 256);
-  const MarkedText margin = width.text() != nullptr ? *width.text() : MarkedText(std::string(static_cast<std::size_t>(spaces), ' '), false);
-  const bool first = argument(arguments, 1, "first").truthy(), blank = argument(arguments, 2, "blank").truthy();
+  const MarkedText margin =
+      width.text() != nullptr
+          ? *width.text()
+          : MarkedText(std::string(static_cast<std::size_t>(spaces), ' '), false);
+  const bool first = argument(arguments, 1, "first").truthy(),
+             blank = argument(arguments, 2, "blank").truthy();
   const MarkedText& text = text_of(value, "indent");
   MarkedText out;
   for (std::size_t at = 0, line = 0; at <= text.bytes.size(); ++line) {
@@ -264,17 +291,22 @@ Value with_case(const Value& value, MarkedText (*change)(const MarkedText&), Con
 }
 
 Value replace(Context& context, const Value& value, const Arguments& arguments) {
-  return Value::of(replaced(context, to_text(value, context.budget), text_of(argument(arguments, 0, "old"), "replace"),
-                            text_of(argument(arguments, 1, "new"), "replace"), argument(arguments, 2, "count").integer().value_or(-1)));
+  return Value::of(replaced(context, to_text(value, context.budget),
+                            text_of(argument(arguments, 0, "old"), "replace"),
+                            text_of(argument(arguments, 1, "new"), "replace"),
+                            argument(arguments, 2, "count").integer().value_or(-1)));
 }
 
 Value absolute(Context&, const Value& value, const Arguments&) {
-  if (const auto whole = value.integer(); whole && *whole != INT64_MIN) return Value::of(std::abs(*whole));
+  if (const auto whole = value.integer(); whole && *whole != INT64_MIN)
+    return Value::of(std::abs(*whole));
   if (!value.number()) refuse(fmt::format("abs: got {}, expected a number", value.type_name()));
   return Value::of(std::abs(*value.number()));
 }
 
-Value as_str(Context& context, const Value& value, const Arguments&) { return Value::of(to_text(value, context.budget)); }
+Value as_str(Context& context, const Value& value, const Arguments&) {
+  return Value::of(to_text(value, context.budget));
+}
 Value length(Context&, const Value& value, const Arguments&) { return Value::of(length_of(value)); }
 
 template <typename Function>
@@ -285,7 +317,8 @@ struct Named {
 
 constexpr Named<Filter> kFilters[] = {
     {"abs", absolute},
-    {"capitalize", [](Context& c, const Value& v, const Arguments&) { return with_case(v, capitalised, c); }},
+    {"capitalize",
+     [](Context& c, const Value& v, const Arguments&) { return with_case(v, capitalised, c); }},
     {"count", length},
     {"d", with_default},
     {"default", with_default},
@@ -298,8 +331,12 @@ constexpr Named<Filter> kFilters[] = {
     {"join", join},
     {"last", end_item<true>},
     {"length", length},
-    {"list", [](Context& c, const Value& v, const Arguments&) { return Value::of(items_of(c, v)); }},
-    {"lower", [](Context& c, const Value& v, const Arguments&) { return with_case(v, [](const MarkedText& t) { return map_case(t, false); }, c); }},
+    {"list",
+     [](Context& c, const Value& v, const Arguments&) { return Value::of(items_of(c, v)); }},
+    {"lower",
+     [](Context& c, const Value& v, const Arguments&) {
+       return with_case(v, [](const MarkedText& t) { return map_case(t, false); }, c);
+     }},
     {"map", map},
     {"max", extreme<true>},
     {"min", extreme<false>},
@@ -314,19 +351,36 @@ constexpr Named<Filter> kFilters[] = {
     {"sort", sort},
     {"string", as_str},
     {"sum", sum},
-    {"title", [](Context& c, const Value& v, const Arguments&) { return with_case(v, title_case, c); }},
+    {"title",
+     [](Context& c, const Value& v, const Arguments&) { return with_case(v, title_case, c); }},
     {"tojson", tojson},
-    {"trim", [](Context& c, const Value& v, const Arguments& a) { return Value::of(stripped(to_text(v, c.budget), argument(a, 0, "chars"), true, true)); }},
+    {"trim",
+     [](Context& c, const Value& v, const Arguments& a) {
+       return Value::of(stripped(to_text(v, c.budget), argument(a, 0, "chars"), true, true));
+     }},
     {"unique", unique},
-    {"upper", [](Context& c, const Value& v, const Arguments&) { return with_case(v, [](const MarkedText& t) { return map_case(t, true); }, c); }},
+    {"upper",
+     [](Context& c, const Value& v, const Arguments&) {
+       return with_case(v, [](const MarkedText& t) { return map_case(t, true); }, c);
+     }},
 };
 
-bool equals(Context& c, const Value& v, const Arguments& a) { return equal(v, argument(a, 0, "other"), c.budget); }
+bool equals(Context& c, const Value& v, const Arguments& a) {
+  return equal(v, argument(a, 0, "other"), c.budget);
+}
 bool differs(Context& c, const Value& v, const Arguments& a) { return !equals(c, v, a); }
-bool is_less(Context&, const Value& v, const Arguments& a) { return less(v, argument(a, 0, "other")); }
-bool is_greater(Context&, const Value& v, const Arguments& a) { return less(argument(a, 0, "other"), v); }
-bool is_at_least(Context&, const Value& v, const Arguments& a) { return !less(v, argument(a, 0, "other")); }
-bool is_at_most(Context&, const Value& v, const Arguments& a) { return !less(argument(a, 0, "other"), v); }
+bool is_less(Context&, const Value& v, const Arguments& a) {
+  return less(v, argument(a, 0, "other"));
+}
+bool is_greater(Context&, const Value& v, const Arguments& a) {
+  return less(argument(a, 0, "other"), v);
+}
+bool is_at_least(Context&, const Value& v, const Arguments& a) {
+  return !less(v, argument(a, 0, "other"));
+}
+bool is_at_most(Context&, const Value& v, const Arguments& a) {
+  return !less(argument(a, 0, "other"), v);
+}
 
 std::int64_t whole_number(const Value& value) {
   if (!value.integer()) refuse(fmt::format("got {}, expected an integer", value.type_name()));
@@ -335,16 +389,19 @@ std::int64_t whole_number(const Value& value) {
 
 bool is_case(const Value& value, bool upper) {
   const std::string& text = text_of(value, "upper").bytes;
-  return text == (upper ? text::upper_case(text) : text::lower_case(text)) && text::upper_case(text) != text::lower_case(text);
+  return text == (upper ? text::upper_case(text) : text::lower_case(text)) &&
+         text::upper_case(text) != text::lower_case(text);
 }
 
 constexpr Named<Test> kTests[] = {
     {"!=", differs},
     {"==", equals},
     {"boolean", [](Context&, const Value& v, const Arguments&) { return v.as<bool>() != nullptr; }},
-    {"callable", [](Context&, const Value& v, const Arguments&) { return v.callable() != nullptr; }},
+    {"callable",
+     [](Context&, const Value& v, const Arguments&) { return v.callable() != nullptr; }},
     {"defined", [](Context&, const Value& v, const Arguments&) { return !v.is_undefined(); }},
-    {"divisibleby", [](Context&, const Value& v, const Arguments& a) {
+    {"divisibleby",
+     [](Context&, const Value& v, const Arguments& a) {
        const std::int64_t by = whole_number(argument(a, 0, "num"));
        if (by == 0) refuse("divisibleby: got 0");
        return by == -1 || whole_number(v) % by == 0;
@@ -352,14 +409,20 @@ constexpr Named<Test> kTests[] = {
     {"eq", equals},
     {"equalto", equals},
     {"even", [](Context&, const Value& v, const Arguments&) { return whole_number(v) % 2 == 0; }},
-    {"false", [](Context&, const Value& v, const Arguments&) { return v.as<bool>() != nullptr && !*v.as<bool>(); }},
+    {"false", [](Context&, const Value& v,
+                 const Arguments&) { return v.as<bool>() != nullptr && !*v.as<bool>(); }},
     {"float", [](Context&, const Value& v, const Arguments&) { return v.as<double>() != nullptr; }},
     {"ge", is_at_least},
     {"greaterthan", is_greater},
     {"gt", is_greater},
-    {"in", [](Context& c, const Value& v, const Arguments& a) { return contains(argument(a, 0, "seq"), v, c.budget); }},
-    {"integer", [](Context&, const Value& v, const Arguments&) { return v.as<std::int64_t>() != nullptr; }},
-    {"iterable", [](Context&, const Value& v, const Arguments&) { return v.text() != nullptr || v.list() != nullptr || v.dict() != nullptr || v.is_undefined(); }},
+    {"in", [](Context& c, const Value& v,
+              const Arguments& a) { return contains(argument(a, 0, "seq"), v, c.budget); }},
+    {"integer",
+     [](Context&, const Value& v, const Arguments&) { return v.as<std::int64_t>() != nullptr; }},
+    {"iterable",
+     [](Context&, const Value& v, const Arguments&) {
+       return v.text() != nullptr || v.list() != nullptr || v.dict() != nullptr || v.is_undefined();
+     }},
     {"le", is_at_most},
     {"lessthan", is_less},
     {"lower", [](Context&, const Value& v, const Arguments&) { return is_case(v, false); }},
@@ -370,24 +433,31 @@ constexpr Named<Test> kTests[] = {
     {"number", [](Context&, const Value& v, const Arguments&) { return v.number().has_value(); }},
     {"odd", [](Context&, const Value& v, const Arguments&) { return whole_number(v) % 2 != 0; }},
     {"sameas", equals},
-    {"sequence", [](Context&, const Value& v, const Arguments&) { return v.text() != nullptr || v.list() != nullptr || v.dict() != nullptr || v.is_undefined(); }},
+    {"sequence",
+     [](Context&, const Value& v, const Arguments&) {
+       return v.text() != nullptr || v.list() != nullptr || v.dict() != nullptr || v.is_undefined();
+     }},
     {"string", [](Context&, const Value& v, const Arguments&) { return v.text() != nullptr; }},
-    {"true", [](Context&, const Value& v, const Arguments&) { return v.as<bool>() != nullptr && *v.as<bool>(); }},
+    {"true", [](Context&, const Value& v,
+                const Arguments&) { return v.as<bool>() != nullptr && *v.as<bool>(); }},
     {"undefined", [](Context&, const Value& v, const Arguments&) { return v.is_undefined(); }},
     {"upper", [](Context&, const Value& v, const Arguments&) { return is_case(v, true); }},
 };
 
 template <typename Function, std::size_t kCount>
 const Named<Function>* find_named(const Named<Function> (&table)[kCount], std::string_view name) {
-  const auto* found = std::find_if(table, table + kCount, [&](const auto& entry) { return entry.name == name; });
+  const auto* found =
+      std::find_if(table, table + kCount, [&](const auto& entry) { return entry.name == name; });
   return found == table + kCount ? nullptr : found;
 }
 
 Value range(Context& context, const Arguments& arguments) {
   std::array<std::int64_t, 3> bounds = {0, 0, 1};
   const std::size_t count = arguments.positional.size();
-  if (count < 1 || count > 3) refuse(fmt::format("range: got {} arguments, expected 1 to 3", count));
-  for (std::size_t i = 0; i < count; ++i) bounds[count == 1 ? 1 : i] = whole_number(arguments.positional[i]);
+  if (count < 1 || count > 3)
+    refuse(fmt::format("range: got {} arguments, expected 1 to 3", count));
+  for (std::size_t i = 0; i < count; ++i)
+    bounds[count == 1 ? 1 : i] = whole_number(arguments.positional[i]);
   const auto [begin, end, step] = bounds;
   if (step == 0) refuse("range: got the step 0");
   List list;
@@ -402,7 +472,8 @@ Value range(Context& context, const Arguments& arguments) {
 
 void fill(Dict& dict, const Arguments& arguments) {
   for (const Value& from : arguments.positional) {
-    if (from.dict() == nullptr) refuse(fmt::format("dict: got {}, expected dict", from.type_name()));
+    if (from.dict() == nullptr)
+      refuse(fmt::format("dict: got {}, expected dict", from.type_name()));
     for (const auto& [key, value] : from.dict()->entries) dict.set(key, value);
   }
   for (const auto& [name, value] : arguments.named) dict.set(Value::text(name), value);
@@ -422,7 +493,9 @@ Value make_dict(Context& context, const Arguments& arguments) {
 }
 
 Value raise_exception(Context& context, const Arguments& arguments) {
-  refuse(fmt::format("the template refuses: {}", to_text(argument(arguments, 0, "message"), context.budget).bytes.substr(0, 1000)));
+  refuse(fmt::format(
+      "the template refuses: {}",
+      to_text(argument(arguments, 0, "message"), context.budget).bytes.substr(0, 1000)));
 }
 
 Value strftime_now(Context& context, const Arguments& arguments) {
@@ -454,21 +527,29 @@ std::shared_ptr<Dict> Context::new_namespace() {
 bool is_filter(std::string_view name) { return find_named(kFilters, name) != nullptr; }
 bool is_test(std::string_view name) { return find_named(kTests, name) != nullptr; }
 
-Value apply_filter(Context& context, std::string_view name, const Value& value, const Arguments& arguments) {
-  context.budget.step(value.text() != nullptr ? static_cast<std::int64_t>(value.text()->bytes.size() / 64 + 1) : 1);
+Value apply_filter(Context& context, std::string_view name, const Value& value,
+                   const Arguments& arguments) {
+  context.budget.step(
+      value.text() != nullptr ? static_cast<std::int64_t>(value.text()->bytes.size() / 64 + 1) : 1);
   return find_named(kFilters, name)->function(context, value, arguments);
 }
 
-bool apply_test(Context& context, std::string_view name, const Value& value, const Arguments& arguments) {
+bool apply_test(Context& context, std::string_view name, const Value& value,
+                const Arguments& arguments) {
   context.budget.step();
   return find_named(kTests, name)->function(context, value, arguments);
 }
 
 std::vector<std::pair<std::string, Value>> global_functions() {
   static constexpr std::pair<const char*, Value (*)(Context&, const Arguments&)> kFunctions[] = {
-      {"range", range}, {"namespace", make_namespace}, {"dict", make_dict}, {"raise_exception", raise_exception}, {"strftime_now", strftime_now}};
+      {"range", range},
+      {"namespace", make_namespace},
+      {"dict", make_dict},
+      {"raise_exception", raise_exception},
+      {"strftime_now", strftime_now}};
   std::vector<std::pair<std::string, Value>> functions;
-  for (const auto& [name, function] : kFunctions) functions.emplace_back(name, Value::function(name, function));
+  for (const auto& [name, function] : kFunctions)
+    functions.emplace_back(name, Value::function(name, function));
   return functions;
 }
 
@@ -486,14 +567,17 @@ Value item_of(const Value& value, const Value& key) {
   if (Dict* dict = value.dict()) {
     if (const Value* found = dict->find(key)) return *found;
   }
-  if (const auto index = key.integer(); index && (value.list() != nullptr || value.text() != nullptr)) {
+  if (const auto index = key.integer();
+      index && (value.list() != nullptr || value.text() != nullptr)) {
     const std::int64_t size = length_of(value);
     const std::int64_t at = *index < 0 ? *index + size : *index;
     if (at < 0 || at >= size) return Value::undefined(fmt::format("item {}", *index));
     if (const List* list = value.list()) return (*list)[static_cast<std::size_t>(at)];
     std::size_t begin = 0;
-    for (std::int64_t i = 0; i < at; ++i) begin += text::read_code_point(value.text()->bytes, begin).size;
-    return Value::of(value.text()->slice(begin, begin + text::read_code_point(value.text()->bytes, begin).size));
+    for (std::int64_t i = 0; i < at; ++i)
+      begin += text::read_code_point(value.text()->bytes, begin).size;
+    return Value::of(
+        value.text()->slice(begin, begin + text::read_code_point(value.text()->bytes, begin).size));
   }
   if (key.text() != nullptr) {
     if (auto method = method_of(value, key.text()->bytes)) return std::move(*method);
@@ -527,10 +611,13 @@ Value call(Context& context, const Value& callee, const Arguments& arguments) {
   const Callable* callable = callee.callable();
   if (callable == nullptr) {
     const auto* missing = callee.as<Undefined>();
-    refuse(missing != nullptr ? fmt::format("'{}' is undefined", missing->name) : fmt::format("got {}, expected a function", callee.type_name()));
+    refuse(missing != nullptr ? fmt::format("'{}' is undefined", missing->name)
+                              : fmt::format("got {}, expected a function", callee.type_name()));
   }
   context.budget.step();
-  if (context.depth >= context.options.limits.depth) fail(ErrorCode::InvalidModel, "got over {} calls inside each other", context.options.limits.depth);
+  if (context.depth >= context.options.limits.depth)
+    fail(ErrorCode::InvalidModel, "got over {} calls inside each other",
+         context.options.limits.depth);
   ++context.depth;
   Value result = callable->call(context, arguments);
   --context.depth;

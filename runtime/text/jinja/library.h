@@ -13,7 +13,8 @@ namespace naru::jinja {
 /// What functions need of the rendering under way.
 class Context {
  public:
-  Context(const TemplateOptions& options) : budget(options.limits), options(options) {}  // NOLINT: explicit by use
+  Context(const TemplateOptions& options)
+      : budget(options.limits), options(options) {}  // NOLINT: explicit by use
   /// Lets go of what namespaces hold, which may be themselves.
   ~Context();
   Context(const Context&) = delete;
@@ -31,8 +32,10 @@ class Context {
 
 bool is_filter(std::string_view name);
 bool is_test(std::string_view name);
-Value apply_filter(Context& context, std::string_view name, const Value& value, const Arguments& arguments);
-bool apply_test(Context& context, std::string_view name, const Value& value, const Arguments& arguments);
+Value apply_filter(Context& context, std::string_view name, const Value& value,
+                   const Arguments& arguments);
+bool apply_test(Context& context, std::string_view name, const Value& value,
+                const Arguments& arguments);
 
 /// A method of a str, dict or list, bound to it; nothing when there is none of that name.
 std::optional<Value> method_of(const Value& value, const std::string& name);
@@ -57,7 +60,8 @@ MarkedText map_case(const MarkedText& text, bool upper);
 MarkedText capitalised(const MarkedText& text);
 MarkedText title_case(const MarkedText& text);
 MarkedText stripped(const MarkedText& text, const Value& characters, bool left, bool right);
-MarkedText replaced(Context& context, const MarkedText& text, const MarkedText& from, const MarkedText& to, std::int64_t count);
+MarkedText replaced(Context& context, const MarkedText& text, const MarkedText& from,
+                    const MarkedText& to, std::int64_t count);
 const MarkedText& text_of(const Value& value, std::string_view what);
 
 }  // namespace naru::jinja

@@ -41,16 +41,19 @@ template <const char* kCategories>
 Value is_all(Context&, const Value& self, const Arguments&) {
   const text::CategorySet set = [] {
     text::CategorySet sum = 0;
-    for (const char* c = kCategories; *c != '\0'; c += 2) sum |= text::category_set(std::string_view(c, c[1] == ' ' ? 1 : 2));
+    for (const char* c = kCategories; *c != '\0'; c += 2)
+      sum |= text::category_set(std::string_view(c, c[1] == ' ' ? 1 : 2));
     return sum;
   }();
-  return Value::of(all_code_points(self.text()->bytes, [&](char32_t value) { return (text::category_bit(value) & set) != 0; }));
+  return Value::of(all_code_points(
+      self.text()->bytes, [&](char32_t value) { return (text::category_bit(value) & set) != 0; }));
 }
 constexpr char kAlphabetic[] = "L ";
 constexpr char kDigits[] = "Nd";
 constexpr char kAlphanumeric[] = "L N ";
 
-Value list_of_parts(const MarkedText& text, const std::vector<std::pair<std::size_t, std::size_t>>& parts) {
+Value list_of_parts(const MarkedText& text,
+                    const std::vector<std::pair<std::size_t, std::size_t>>& parts) {
   List list;
   for (const auto& [begin, end] : parts) list.push_back(Value::of(text.slice(begin, end)));
   return Value::of(std::move(list));
@@ -93,8 +96,10 @@ Value split(Context& context, const Value& self, const Arguments& arguments, boo
   std::size_t begin = 0, end = text.bytes.size();
   while (limit < 0 || static_cast<std::int64_t>(parts.size()) < limit) {
     context.budget.step();
-    const std::size_t found = from_right ? (end < mark.size() ? std::string::npos : text.bytes.rfind(mark, end - mark.size()))
-                                         : text.bytes.find(mark, begin);
+    const std::size_t found =
+        from_right
+            ? (end < mark.size() ? std::string::npos : text.bytes.rfind(mark, end - mark.size()))
+            : text.bytes.find(mark, begin);
     if (found == std::string::npos) break;
     from_right ? parts.emplace_back(found + mark.size(), end) : parts.emplace_back(begin, found);
     from_right ? end = found : begin = found + mark.size();
@@ -127,7 +132,8 @@ Value has_affix(const Value& self, const Arguments& arguments, bool at_end) {
     return at_end ? text.ends_with(part) : text.starts_with(part);
   };
   const Value given = argument(arguments, 0, "prefix");
-  if (const List* list = given.list()) return Value::of(std::any_of(list->begin(), list->end(), matches));
+  if (const List* list = given.list())
+    return Value::of(std::any_of(list->begin(), list->end(), matches));
   return Value::of(matches(given));
 }
 
@@ -153,7 +159,9 @@ Value count_text(Context&, const Value& self, const Arguments& arguments) {
   const std::string& text = self.text()->bytes;
   const std::string& part = text_of(argument(arguments, 0, "sub"), "count").bytes;
   std::int64_t count = 0;
-  for (std::size_t at = 0; !part.empty() && (at = text.find(part, at)) != std::string::npos; at += part.size()) ++count;
+  for (std::size_t at = 0; !part.empty() && (at = text.find(part, at)) != std::string::npos;
+       at += part.size())
+    ++count;
   return Value::of(count);
 }
 
@@ -180,16 +188,26 @@ constexpr Named kTextMethods[] = {
     {"split", [](Context& c, const Value& s, const Arguments& a) { return split(c, s, a, false); }},
     {"rsplit", [](Context& c, const Value& s, const Arguments& a) { return split(c, s, a, true); }},
     {"splitlines", split_lines},
-    {"upper", [](Context&, const Value& s, const Arguments&) { return Value::of(map_case(*s.text(), true)); }},
-    {"lower", [](Context&, const Value& s, const Arguments&) { return Value::of(map_case(*s.text(), false)); }},
-    {"capitalize", [](Context&, const Value& s, const Arguments&) { return Value::of(capitalised(*s.text())); }},
-    {"title", [](Context&, const Value& s, const Arguments&) { return Value::of(title_case(*s.text())); }},
-    {"startswith", [](Context&, const Value& s, const Arguments& a) { return has_affix(s, a, false); }},
-    {"endswith", [](Context&, const Value& s, const Arguments& a) { return has_affix(s, a, true); }},
-    {"removeprefix", [](Context&, const Value& s, const Arguments& a) { return without_affix(s, a, false); }},
-    {"removesuffix", [](Context&, const Value& s, const Arguments& a) { return without_affix(s, a, true); }},
-    {"replace", [](Context& c, const Value& s, const Arguments& a) {
-       return Value::of(replaced(c, *s.text(), text_of(argument(a, 0, "old"), "replace"), text_of(argument(a, 1, "new"), "replace"),
+    {"upper", [](Context&, const Value& s,
+                 const Arguments&) { return Value::of(map_case(*s.text(), true)); }},
+    {"lower", [](Context&, const Value& s,
+                 const Arguments&) { return Value::of(map_case(*s.text(), false)); }},
+    {"capitalize",
+     [](Context&, const Value& s, const Arguments&) { return Value::of(capitalised(*s.text())); }},
+    {"title",
+     [](Context&, const Value& s, const Arguments&) { return Value::of(title_case(*s.text())); }},
+    {"startswith",
+     [](Context&, const Value& s, const Arguments& a) { return has_affix(s, a, false); }},
+    {"endswith",
+     [](Context&, const Value& s, const Arguments& a) { return has_affix(s, a, true); }},
+    {"removeprefix",
+     [](Context&, const Value& s, const Arguments& a) { return without_affix(s, a, false); }},
+    {"removesuffix",
+     [](Context&, const Value& s, const Arguments& a) { return without_affix(s, a, true); }},
+    {"replace",
+     [](Context& c, const Value& s, const Arguments& a) {
+       return Value::of(replaced(c, *s.text(), text_of(argument(a, 0, "old"), "replace"),
+                                 text_of(argument(a, 1, "new"), "replace"),
                                  argument(a, 2, "count").integer().value_or(-1)));
      }},
     {"find", [](Context&, const Value& s, const Arguments& a) { return find_text(s, a, false); }},
@@ -200,19 +218,26 @@ constexpr Named kTextMethods[] = {
     {"isdigit", is_all<kDigits>},
     {"isnumeric", is_all<kDigits>},
     {"isalnum", is_all<kAlphanumeric>},
-    {"isspace", [](Context&, const Value& s, const Arguments&) { return Value::of(all_code_points(s.text()->bytes, text::is_white_space)); }},
+    {"isspace",
+     [](Context&, const Value& s, const Arguments&) {
+       return Value::of(all_code_points(s.text()->bytes, text::is_white_space));
+     }},
 };
 
 constexpr Named kDictMethods[] = {
-    {"get", [](Context&, const Value& s, const Arguments& a) {
+    {"get",
+     [](Context&, const Value& s, const Arguments& a) {
        const Value* found = s.dict()->find(argument(a, 0, "key"));
        if (found != nullptr) return *found;
        const Value otherwise = argument(a, 1, "default");
        return otherwise.is_undefined() ? Value::none() : otherwise;
      }},
-    {"items", [](Context& c, const Value& s, const Arguments& a) { return apply_filter(c, "items", s, a); }},
-    {"keys", [](Context& c, const Value& s, const Arguments& a) { return apply_filter(c, "list", s, a); }},
-    {"values", [](Context& c, const Value& s, const Arguments&) {
+    {"items",
+     [](Context& c, const Value& s, const Arguments& a) { return apply_filter(c, "items", s, a); }},
+    {"keys",
+     [](Context& c, const Value& s, const Arguments& a) { return apply_filter(c, "list", s, a); }},
+    {"values",
+     [](Context& c, const Value& s, const Arguments&) {
        List values;
        for (const auto& [key, value] : s.dict()->entries) values.push_back(value);
        c.budget.memory(static_cast<std::int64_t>(values.size()) * 16);
@@ -221,26 +246,34 @@ constexpr Named kDictMethods[] = {
 };
 
 constexpr Named kListMethods[] = {
-    {"index", [](Context& c, const Value& s, const Arguments& a) {
+    {"index",
+     [](Context& c, const Value& s, const Arguments& a) {
        for (std::size_t i = 0; i < s.list()->size(); ++i) {
-         if (equal((*s.list())[i], argument(a, 0, "value"), c.budget)) return Value::of(static_cast<std::int64_t>(i));
+         if (equal((*s.list())[i], argument(a, 0, "value"), c.budget))
+           return Value::of(static_cast<std::int64_t>(i));
        }
        refuse("index: the list has no such item");
      }},
-    {"count", [](Context& c, const Value& s, const Arguments& a) {
+    {"count",
+     [](Context& c, const Value& s, const Arguments& a) {
        std::int64_t count = 0;
-       for (const Value& item : *s.list()) count += equal(item, argument(a, 0, "value"), c.budget) ? 1 : 0;
+       for (const Value& item : *s.list())
+         count += equal(item, argument(a, 0, "value"), c.budget) ? 1 : 0;
        return Value::of(count);
      }},
 };
 
-std::optional<Value> bound_method(const Value& self, const std::string& name, std::span<const Named> methods) {
+std::optional<Value> bound_method(const Value& self, const std::string& name,
+                                  std::span<const Named> methods) {
   for (const Named& entry : methods) {
     if (entry.name != name) continue;
-    return Value::function(name, [self, method = entry.method](Context& context, const Arguments& arguments) {
-      context.budget.step(self.text() != nullptr ? static_cast<std::int64_t>(self.text()->bytes.size() / 64 + 1) : 1);
-      return method(context, self, arguments);
-    });
+    return Value::function(
+        name, [self, method = entry.method](Context& context, const Arguments& arguments) {
+          context.budget.step(self.text() != nullptr
+                                  ? static_cast<std::int64_t>(self.text()->bytes.size() / 64 + 1)
+                                  : 1);
+          return method(context, self, arguments);
+        });
   }
   return std::nullopt;
 }
@@ -249,22 +282,28 @@ std::optional<Value> bound_method(const Value& self, const std::string& name, st
 
 std::optional<Value> method_of(const Value& value, const std::string& name) {
   if (value.text() != nullptr) return bound_method(value, name, kTextMethods);
-  if (value.dict() != nullptr) return value.dict()->is_namespace ? std::nullopt : bound_method(value, name, kDictMethods);
+  if (value.dict() != nullptr)
+    return value.dict()->is_namespace ? std::nullopt : bound_method(value, name, kDictMethods);
   if (value.list() != nullptr) return bound_method(value, name, kListMethods);
   return std::nullopt;
 }
 
 const MarkedText& text_of(const Value& value, std::string_view what) {
-  if (value.text() == nullptr) refuse(fmt::format("{}: got {}, expected str", what, value.type_name()));
+  if (value.text() == nullptr)
+    refuse(fmt::format("{}: got {}, expected str", what, value.type_name()));
   return *value.text();
 }
 
 MarkedText map_case(const MarkedText& text, bool upper) {
-  return map_code_points(text, [&](std::string_view point, std::size_t) { return upper ? text::upper_case(point) : text::lower_case(point); });
+  return map_code_points(text, [&](std::string_view point, std::size_t) {
+    return upper ? text::upper_case(point) : text::lower_case(point);
+  });
 }
 
 MarkedText capitalised(const MarkedText& text) {
-  return map_code_points(text, [](std::string_view point, std::size_t at) { return at == 0 ? text::upper_case(point) : text::lower_case(point); });
+  return map_code_points(text, [](std::string_view point, std::size_t at) {
+    return at == 0 ? text::upper_case(point) : text::lower_case(point);
+  });
 }
 
 MarkedText title_case(const MarkedText& text) {
@@ -280,7 +319,8 @@ MarkedText title_case(const MarkedText& text) {
 MarkedText stripped(const MarkedText& text, const Value& characters, bool left, bool right) {
   const std::string set = characters.text() != nullptr ? characters.text()->bytes : std::string();
   const auto goes = [&](std::size_t at, std::size_t size) {
-    if (characters.text() == nullptr) return text::is_white_space(read_code_point(text.bytes, at).value);
+    if (characters.text() == nullptr)
+      return text::is_white_space(read_code_point(text.bytes, at).value);
     return set.find(text.bytes.substr(at, size)) != std::string::npos;
   };
   std::size_t begin = 0, end = text.bytes.size();
@@ -297,7 +337,8 @@ MarkedText stripped(const MarkedText& text, const Value& characters, bool left, 
   return text.slice(begin, std::max(begin, end));
 }
 
-MarkedText replaced(Context& context, const MarkedText& text, const MarkedText& from, const MarkedText& to, std::int64_t count) {
+MarkedText replaced(Context& context, const MarkedText& text, const MarkedText& from,
+                    const MarkedText& to, std::int64_t count) {
   if (from.bytes.empty()) return text;
   MarkedText out;
   std::size_t at = 0;

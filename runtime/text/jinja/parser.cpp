@@ -10,7 +10,7 @@
 namespace naru::jinja {
 namespace {
 
-constexpr int kMaxDepth = 64;            // of expressions and blocks inside each other
+constexpr int kMaxDepth = 64;  // of expressions and blocks inside each other
 constexpr int kMaxExpressionDepth = 256;
 constexpr std::size_t kMaxSource = 1 << 20;
 
@@ -29,7 +29,9 @@ class Parser {
   class Nesting {
    public:
     explicit Nesting(Parser& parser) : parser_(parser) {
-      if (++parser.depth_ > kMaxDepth) fail_at(ErrorCode::InvalidModel, parser.peek().place, fmt::format("got over {} levels inside each other", kMaxDepth));
+      if (++parser.depth_ > kMaxDepth)
+        fail_at(ErrorCode::InvalidModel, parser.peek().place,
+                fmt::format("got over {} levels inside each other", kMaxDepth));
     }
     ~Nesting() { --parser_.depth_; }
     Nesting(const Nesting&) = delete;
@@ -39,7 +41,9 @@ class Parser {
     Parser& parser_;
   };
 
-  const Token& peek(std::size_t ahead = 0) const { return tokens_[std::min(at_ + ahead, tokens_.size() - 1)]; }
+  const Token& peek(std::size_t ahead = 0) const {
+    return tokens_[std::min(at_ + ahead, tokens_.size() - 1)];
+  }
   const Token& next() {
     const Token& token = peek();
     if (at_ + 1 < tokens_.size()) ++at_;
@@ -48,16 +52,23 @@ class Parser {
   bool is_operator(std::string_view text, std::size_t ahead = 0) const {
     return peek(ahead).kind == TokenKind::Operator && peek(ahead).text == text;
   }
-  bool is_name(std::string_view text, std::size_t ahead = 0) const { return peek(ahead).kind == TokenKind::Name && peek(ahead).text == text; }
+  bool is_name(std::string_view text, std::size_t ahead = 0) const {
+    return peek(ahead).kind == TokenKind::Name && peek(ahead).text == text;
+  }
   bool accept_operator(std::string_view text) { return is_operator(text) && (next(), true); }
   bool accept_name(std::string_view text) { return is_name(text) && (next(), true); }
 
   [[noreturn]] void unexpected(std::string_view expected) const {
-    static constexpr std::string_view kKinds[] = {"text", "'{{'", "'}}'", "'{%'", "'%}'", "a name", "a string", "a number", "a number", "an operator", "the end"};
+    static constexpr std::string_view kKinds[] = {"text",     "'{{'",        "'}}'",     "'{%'",
+                                                  "'%}'",     "a name",      "a string", "a number",
+                                                  "a number", "an operator", "the end"};
     const Token& token = peek();
     const bool shown = token.kind == TokenKind::Name || token.kind == TokenKind::Operator;
     fail_at(ErrorCode::InvalidModel, token.place,
-            fmt::format("got {}, expected {}", shown ? "'" + token.text + "'" : std::string(kKinds[static_cast<std::size_t>(token.kind)]), expected));
+            fmt::format("got {}, expected {}",
+                        shown ? "'" + token.text + "'"
+                              : std::string(kKinds[static_cast<std::size_t>(token.kind)]),
+                        expected));
   }
   void expect_operator(std::string_view text) {
     if (!accept_operator(text)) unexpected(fmt::format("'{}'", text));
@@ -93,7 +104,9 @@ class Parser {
         if (!ends.empty()) unexpected(fmt::format("'{}'", ends.back()));
         return body;
       }
-      if (token.kind == TokenKind::OpenBlock && peek(1).kind == TokenKind::Name && is_one_of(peek(1).text, ends)) return body;
+      if (token.kind == TokenKind::OpenBlock && peek(1).kind == TokenKind::Name &&
+          is_one_of(peek(1).text, ends))
+        return body;
       body.push_back(statement());
     }
   }
@@ -128,16 +141,19 @@ class Parser {
       std::unique_ptr<const Statement> (Parser::*parse)(const Place&);
     };
     static constexpr Kind kKinds[] = {
-        {"if", &Parser::if_block},       {"for", &Parser::for_block},     {"set", &Parser::set_block},
-        {"macro", &Parser::macro_block}, {"call", &Parser::call_block},   {"filter", &Parser::filter_block},
+        {"if", &Parser::if_block},       {"for", &Parser::for_block},
+        {"set", &Parser::set_block},     {"macro", &Parser::macro_block},
+        {"call", &Parser::call_block},   {"filter", &Parser::filter_block},
         {"with", &Parser::with_block},   {"generation", &Parser::generation_block},
         {"break", &Parser::break_block}, {"continue", &Parser::continue_block}};
     const std::string word = take_name();
     for (const Kind& kind : kKinds) {
       if (kind.word == word) return (this->*kind.parse)(place);
     }
-    if (word.starts_with("end") || word == "elif" || word == "else") fail_at(ErrorCode::InvalidModel, place, fmt::format("'{}' belongs to no block", word));
-    fail_at(ErrorCode::Unsupported, place, fmt::format("the statement '{}' is not supported", word));
+    if (word.starts_with("end") || word == "elif" || word == "else")
+      fail_at(ErrorCode::InvalidModel, place, fmt::format("'{}' belongs to no block", word));
+    fail_at(ErrorCode::Unsupported, place,
+            fmt::format("the statement '{}' is not supported", word));
   }
 
   Body body_until(const std::vector<std::string_view>& ends) {
@@ -183,7 +199,8 @@ class Parser {
     expect_name("in");
     statement->expression = or_expression();  // `if` filters the items, it is no condition
     if (accept_name("if")) statement->condition = expression();
-    if (is_name("recursive")) fail_at(ErrorCode::Unsupported, place, "recursive loops are not supported");
+    if (is_name("recursive"))
+      fail_at(ErrorCode::Unsupported, place, "recursive loops are not supported");
     ++loops_;
     statement->bodies.push_back(body_until({"else", "endfor"}));
     --loops_;
@@ -238,7 +255,8 @@ class Parser {
   std::unique_ptr<const Statement> call_block(const Place& place) {
     auto statement = make(StatementKind::CallBlock, place);
     statement->expression = expression();
-    if (statement->expression->kind != ExpressionKind::Call) fail_at(ErrorCode::InvalidModel, place, "'call' without a call");
+    if (statement->expression->kind != ExpressionKind::Call)
+      fail_at(ErrorCode::InvalidModel, place, "'call' without a call");
     statement->bodies.push_back(body_until({"endcall"}));
     next();
     expect_close();
@@ -278,17 +296,23 @@ class Parser {
     return statement;
   }
 
-  std::unique_ptr<const Statement> break_block(const Place& place) { return jump(StatementKind::Break, place); }
-  std::unique_ptr<const Statement> continue_block(const Place& place) { return jump(StatementKind::Continue, place); }
+  std::unique_ptr<const Statement> break_block(const Place& place) {
+    return jump(StatementKind::Break, place);
+  }
+  std::unique_ptr<const Statement> continue_block(const Place& place) {
+    return jump(StatementKind::Continue, place);
+  }
   std::unique_ptr<const Statement> jump(StatementKind kind, const Place& place) {
-    if (loops_ == 0) fail_at(ErrorCode::InvalidModel, place, "'break' or 'continue' outside of a loop");
+    if (loops_ == 0)
+      fail_at(ErrorCode::InvalidModel, place, "'break' or 'continue' outside of a loop");
     expect_close();
     return make(kind, place);
   }
 
   // Expressions, from the operators that bind least.
 
-  std::unique_ptr<Expression> node(ExpressionKind kind, const Place& place, std::string name = {}) const {
+  std::unique_ptr<Expression> node(ExpressionKind kind, const Place& place,
+                                   std::string name = {}) const {
     auto expression = std::make_unique<Expression>();
     expression->kind = kind;
     expression->place = place;
@@ -307,7 +331,8 @@ class Parser {
     for (const auto& [name, operand] : expression->arguments.named) count(operand);
     expression->depth = deepest + 1;
     if (expression->depth > kMaxExpressionDepth) {
-      fail_at(ErrorCode::InvalidModel, expression->place, fmt::format("got an expression of over {} levels", kMaxExpressionDepth));
+      fail_at(ErrorCode::InvalidModel, expression->place,
+              fmt::format("got an expression of over {} levels", kMaxExpressionDepth));
     }
     return expression;
   }
@@ -342,11 +367,13 @@ class Parser {
   using Level = ExpressionPtr (Parser::*)();
 
   /// Operands of level `inner` joined by operators or words, to the left.
-  ExpressionPtr left_chain(Level inner, std::initializer_list<std::string_view> operators, bool words = false) {
+  ExpressionPtr left_chain(Level inner, std::initializer_list<std::string_view> operators,
+                           bool words = false) {
     ExpressionPtr left = (this->*inner)();
     for (;;) {
-      const bool found = (words ? peek().kind == TokenKind::Name : peek().kind == TokenKind::Operator) &&
-                         std::find(operators.begin(), operators.end(), peek().text) != operators.end();
+      const bool found =
+          (words ? peek().kind == TokenKind::Name : peek().kind == TokenKind::Operator) &&
+          std::find(operators.begin(), operators.end(), peek().text) != operators.end();
       if (!found) return left;
       const Token& token = next();
       auto joined = node(ExpressionKind::Binary, token.place, token.text);
@@ -368,12 +395,14 @@ class Parser {
   }
 
   ExpressionPtr comparison() {
-    static constexpr std::array<std::string_view, 6> kOperators = {"==", "!=", "<", "<=", ">", ">="};
+    static constexpr std::array<std::string_view, 6> kOperators = {"==", "!=", "<",
+                                                                   "<=", ">",  ">="};
     ExpressionPtr left = sum();
     for (;;) {
       std::string name;
       const Place place = peek().place;
-      if (peek().kind == TokenKind::Operator && std::find(kOperators.begin(), kOperators.end(), peek().text) != kOperators.end()) {
+      if (peek().kind == TokenKind::Operator &&
+          std::find(kOperators.begin(), kOperators.end(), peek().text) != kOperators.end()) {
         name = next().text;
       } else if (accept_name("in")) {
         name = "in";
@@ -424,8 +453,10 @@ class Parser {
       case TokenKind::Integer: {
         next();
         std::int64_t value = 0;
-        const auto [end, error] = std::from_chars(token.text.data(), token.text.data() + token.text.size(), value);
-        if (error != std::errc()) fail_at(ErrorCode::InvalidModel, token.place, "an integer of over 63 bits");
+        const auto [end, error] =
+            std::from_chars(token.text.data(), token.text.data() + token.text.size(), value);
+        if (error != std::errc())
+          fail_at(ErrorCode::InvalidModel, token.place, "an integer of over 63 bits");
         return literal(token.place, Value::of(value));
       }
       case TokenKind::Float: {
@@ -535,7 +566,8 @@ class Parser {
     CallArguments result;
     expect_operator("(");
     while (!accept_operator(")")) {
-      if (is_operator("*") || is_operator("**")) fail_at(ErrorCode::Unsupported, peek().place, "arguments by '*' are not supported");
+      if (is_operator("*") || is_operator("**"))
+        fail_at(ErrorCode::Unsupported, peek().place, "arguments by '*' are not supported");
       if (peek().kind == TokenKind::Name && is_operator("=", 1)) {
         std::string name = take_name();
         next();
@@ -556,7 +588,9 @@ class Parser {
         next();
         auto filter = node(ExpressionKind::Filter, peek().place);
         filter->name = take_name();
-        if (!is_filter(filter->name)) fail_at(ErrorCode::Unsupported, filter->place, fmt::format("the filter '{}' is not supported", filter->name));
+        if (!is_filter(filter->name))
+          fail_at(ErrorCode::Unsupported, filter->place,
+                  fmt::format("the filter '{}' is not supported", filter->name));
         filter->operands.push_back(std::move(value));
         if (is_operator("(")) filter->arguments = arguments();
         value = seal(std::move(filter));
@@ -573,7 +607,9 @@ class Parser {
     const bool negated = accept_name("not");
     auto test = node(ExpressionKind::Test, peek().place);
     test->name = take_name();
-    if (!is_test(test->name)) fail_at(ErrorCode::Unsupported, test->place, fmt::format("the test '{}' is not supported", test->name));
+    if (!is_test(test->name))
+      fail_at(ErrorCode::Unsupported, test->place,
+              fmt::format("the test '{}' is not supported", test->name));
     test->operands.push_back(std::move(value));
     if (is_operator("(")) {
       test->arguments = arguments();
@@ -590,11 +626,12 @@ class Parser {
   bool begins_argument() const {
     const Token& token = peek();
     if (token.kind == TokenKind::Name) {
-      static constexpr std::array<std::string_view, 8> kWords = {"else", "or", "and", "if", "is", "in", "not", "recursive"};
+      static constexpr std::array<std::string_view, 8> kWords = {"else", "or", "and", "if",
+                                                                 "is",   "in", "not", "recursive"};
       return std::find(kWords.begin(), kWords.end(), token.text) == kWords.end();
     }
-    return token.kind == TokenKind::String || token.kind == TokenKind::Integer || token.kind == TokenKind::Float ||
-           is_operator("[") || is_operator("{");
+    return token.kind == TokenKind::String || token.kind == TokenKind::Integer ||
+           token.kind == TokenKind::Float || is_operator("[") || is_operator("{");
   }
 
   const std::vector<Token> tokens_;
@@ -606,7 +643,9 @@ class Parser {
 }  // namespace
 
 Body parse_template(std::string_view source) {
-  if (source.size() > kMaxSource) fail(ErrorCode::InvalidModel, "chat template: got {} bytes, expected at most {}", source.size(), kMaxSource);
+  if (source.size() > kMaxSource)
+    fail(ErrorCode::InvalidModel, "chat template: got {} bytes, expected at most {}", source.size(),
+         kMaxSource);
   return Parser(source).parse();
 }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+
 #include <nlohmann/json.hpp>
 
 #include "graph/fail.h"
@@ -13,7 +14,8 @@ namespace {
 constexpr int kMaxDepth = 100;  // of values inside values
 
 void check_depth(int depth) {
-  if (depth > kMaxDepth) fail(ErrorCode::InvalidModel, "chat template: got values nested over {} deep", kMaxDepth);
+  if (depth > kMaxDepth)
+    fail(ErrorCode::InvalidModel, "chat template: got values nested over {} deep", kMaxDepth);
 }
 
 std::string float_text(double value) {
@@ -26,7 +28,8 @@ std::string float_text(double value) {
 
 /// Text between quotes as Python's repr() writes it.
 MarkedText quoted(const MarkedText& text) {
-  const bool single = text.bytes.find('\'') != std::string::npos && text.bytes.find('"') == std::string::npos;
+  const bool single =
+      text.bytes.find('\'') != std::string::npos && text.bytes.find('"') == std::string::npos;
   const char quote = single ? '"' : '\'';
   MarkedText out(std::string(1, quote), false);
   for (std::size_t i = 0; i < text.bytes.size(); ++i) {
@@ -52,12 +55,14 @@ MarkedText json_quoted(const MarkedText& text) {
   for (std::size_t i = 0; i < text.bytes.size(); ++i) {
     const char c = text.bytes[i];
     static constexpr std::pair<char, const char*> kEscapes[] = {
-        {'"', "\\\""}, {'\\', "\\\\"}, {'\n', "\\n"}, {'\r', "\\r"}, {'\t', "\\t"}, {'\b', "\\b"}, {'\f', "\\f"}};
+        {'"', "\\\""}, {'\\', "\\\\"}, {'\n', "\\n"}, {'\r', "\\r"},
+        {'\t', "\\t"}, {'\b', "\\b"},  {'\f', "\\f"}};
     std::string escaped(1, c);
     for (const auto& [plain, form] : kEscapes) {
       if (c == plain) escaped = form;
     }
-    if (escaped.size() == 1 && static_cast<unsigned char>(c) < 0x20) escaped = fmt::format("\\u{:04x}", c);
+    if (escaped.size() == 1 && static_cast<unsigned char>(c) < 0x20)
+      escaped = fmt::format("\\u{:04x}", c);
     out.append({escaped, text.marks[i] != 0});
   }
   out.append({"\"", false});
@@ -74,14 +79,16 @@ class Writer {
   MarkedText write(const Value& value, int depth = 0) {
     check_depth(depth);
     budget_.step();
-    if (const MarkedText* text = value.text()) return charged(json_ ? json_quoted(*text) : quoted(*text));
+    if (const MarkedText* text = value.text())
+      return charged(json_ ? json_quoted(*text) : quoted(*text));
     if (const List* list = value.list()) return write_list(*list, depth);
     if (const Dict* dict = value.dict()) return write_dict(*dict, depth);
     return {scalar(value), false};
   }
 
   std::string scalar(const Value& value) const {
-    if (const auto* flag = value.as<bool>()) return json_ ? (*flag ? "true" : "false") : (*flag ? "True" : "False");
+    if (const auto* flag = value.as<bool>())
+      return json_ ? (*flag ? "true" : "false") : (*flag ? "True" : "False");
     if (const auto* integer = value.as<std::int64_t>()) return std::to_string(*integer);
     if (const auto* number = value.as<double>()) return float_text(*number);
     if (value.is_none()) return json_ ? "null" : "None";
@@ -96,7 +103,8 @@ class Writer {
   }
 
   void break_line(MarkedText& out, int depth) const {
-    if (indent >= 0) out.append({"\n" + std::string(static_cast<std::size_t>(indent * depth), ' '), false});
+    if (indent >= 0)
+      out.append({"\n" + std::string(static_cast<std::size_t>(indent * depth), ' '), false});
   }
 
   MarkedText write_list(const List& list, int depth) {
@@ -114,14 +122,17 @@ class Writer {
   MarkedText write_dict(const Dict& dict, int depth) {
     std::vector<const std::pair<Value, Value>*> entries;
     for (const auto& entry : dict.entries) entries.push_back(&entry);
-    if (sort_keys) std::stable_sort(entries.begin(), entries.end(), [](auto* a, auto* b) { return less(a->first, b->first); });
+    if (sort_keys)
+      std::stable_sort(entries.begin(), entries.end(),
+                       [](auto* a, auto* b) { return less(a->first, b->first); });
     MarkedText out("{", false);
     for (std::size_t i = 0; i < entries.size(); ++i) {
       if (i > 0) out.append({item_separator, false});
       break_line(out, depth + 1);
       const Value& key = entries[i]->first;
       // JSON has text keys only.
-      out.append(json_ && key.text() == nullptr ? json_quoted({scalar(key), false}) : write(key, depth + 1));
+      out.append(json_ && key.text() == nullptr ? json_quoted({scalar(key), false})
+                                                : write(key, depth + 1));
       out.append({key_separator, false});
       out.append(write(entries[i]->second, depth + 1));
     }
@@ -164,7 +175,8 @@ Value from_json(const nlohmann::ordered_json& json, Budget& budget, int depth) {
 }  // namespace
 
 Value Value::function(std::string name, std::function<Value(Context&, const Arguments&)> call) {
-  return Value(Storage(std::make_shared<const Callable>(Callable{std::move(name), std::move(call)})));
+  return Value(
+      Storage(std::make_shared<const Callable>(Callable{std::move(name), std::move(call)})));
 }
 
 const MarkedText* Value::text() const {
@@ -208,7 +220,8 @@ bool Value::truthy() const {
 }
 
 std::string_view Value::type_name() const {
-  static constexpr std::string_view kNames[] = {"undefined", "none", "bool", "int", "float", "str", "list", "dict", "function"};
+  static constexpr std::string_view kNames[] = {"undefined", "none", "bool", "int",     "float",
+                                                "str",       "list", "dict", "function"};
   return kNames[storage_.index()];
 }
 
@@ -237,17 +250,22 @@ void Dict::set(Value key, Value value) {
 
 void Budget::step(std::int64_t count) {
   steps_ += count;
-  if (steps_ > limits_.steps) fail(ErrorCode::InvalidModel, "chat template: got over {} steps", limits_.steps);
+  if (steps_ > limits_.steps)
+    fail(ErrorCode::InvalidModel, "chat template: got over {} steps", limits_.steps);
 }
 
 void Budget::memory(std::int64_t bytes) {
   memory_ += bytes;
-  if (memory_ > limits_.memory_bytes) fail(ErrorCode::InvalidModel, "chat template: got values of over {} bytes", limits_.memory_bytes);
+  if (memory_ > limits_.memory_bytes)
+    fail(ErrorCode::InvalidModel, "chat template: got values of over {} bytes",
+         limits_.memory_bytes);
 }
 
 void Budget::output(std::int64_t bytes) {
   output_ += bytes;
-  if (output_ > limits_.output_bytes) fail(ErrorCode::InvalidModel, "chat template: got a prompt of over {} bytes", limits_.output_bytes);
+  if (output_ > limits_.output_bytes)
+    fail(ErrorCode::InvalidModel, "chat template: got a prompt of over {} bytes",
+         limits_.output_bytes);
 }
 
 bool equal(const Value& a, const Value& b, Budget& budget, int depth) {
@@ -256,8 +274,9 @@ bool equal(const Value& a, const Value& b, Budget& budget, int depth) {
   if (a.number() && b.number()) return a.number() == b.number();
   if (a.text() != nullptr && b.text() != nullptr) return a.text()->bytes == b.text()->bytes;
   if (a.list() != nullptr && b.list() != nullptr) {
-    return std::equal(a.list()->begin(), a.list()->end(), b.list()->begin(), b.list()->end(),
-                      [&](const Value& x, const Value& y) { return equal(x, y, budget, depth + 1); });
+    return std::equal(
+        a.list()->begin(), a.list()->end(), b.list()->begin(), b.list()->end(),
+        [&](const Value& x, const Value& y) { return equal(x, y, budget, depth + 1); });
   }
   if (a.dict() != nullptr && b.dict() != nullptr) {
     if (a.dict()->entries.size() != b.dict()->entries.size()) return false;
@@ -279,13 +298,15 @@ bool less(const Value& a, const Value& b) {
 
 bool contains(const Value& container, const Value& item, Budget& budget) {
   if (const MarkedText* text = container.text()) {
-    if (item.text() == nullptr) refuse(fmt::format("'in' a str: got {}, expected str", item.type_name()));
+    if (item.text() == nullptr)
+      refuse(fmt::format("'in' a str: got {}, expected str", item.type_name()));
     budget.step(static_cast<std::int64_t>(text->bytes.size() / 64 + 1));
     return text->bytes.find(item.text()->bytes) != std::string::npos;
   }
   if (Dict* dict = container.dict()) return dict->find(item) != nullptr;
   if (const List* list = container.list()) {
-    return std::any_of(list->begin(), list->end(), [&](const Value& value) { return equal(value, item, budget); });
+    return std::any_of(list->begin(), list->end(),
+                       [&](const Value& value) { return equal(value, item, budget); });
   }
   if (container.is_undefined()) return false;
   refuse(fmt::format("'in': got {}, expected str, list or dict", container.type_name()));
@@ -296,8 +317,8 @@ MarkedText to_text(const Value& value, Budget& budget) {
   return Writer(budget, false).write(value);
 }
 
-MarkedText to_json(const Value& value, Budget& budget, int indent, bool sort_keys, const std::string& item_separator,
-                   const std::string& key_separator) {
+MarkedText to_json(const Value& value, Budget& budget, int indent, bool sort_keys,
+                   const std::string& item_separator, const std::string& key_separator) {
   Writer writer(budget, true);
   writer.indent = indent;
   writer.sort_keys = sort_keys;
@@ -308,7 +329,8 @@ MarkedText to_json(const Value& value, Budget& budget, int indent, bool sort_key
 
 Value parse_variables(std::string_view json, Budget& budget) {
   const auto parsed = nlohmann::ordered_json::parse(json, nullptr, false);
-  if (!parsed.is_object()) fail(ErrorCode::InvalidArgument, "chat template: got variables that are no JSON object");
+  if (!parsed.is_object())
+    fail(ErrorCode::InvalidArgument, "chat template: got variables that are no JSON object");
   return from_json(parsed, budget, 0);
 }
 

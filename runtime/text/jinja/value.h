@@ -21,7 +21,8 @@ struct MarkedText {
   std::string marks;  ///< as long as `bytes`: 1 for input, 0 for the template's own
 
   MarkedText() = default;
-  MarkedText(std::string text, bool input) : bytes(std::move(text)), marks(bytes.size(), input ? '\1' : '\0') {}
+  MarkedText(std::string text, bool input)
+      : bytes(std::move(text)), marks(bytes.size(), input ? '\1' : '\0') {}
 
   void append(const MarkedText& other) {
     bytes += other.bytes;
@@ -60,8 +61,9 @@ struct None {};
 
 class Value {
  public:
-  using Storage = std::variant<Undefined, None, bool, std::int64_t, double, std::shared_ptr<const MarkedText>,
-                               std::shared_ptr<List>, std::shared_ptr<Dict>, std::shared_ptr<const Callable>>;
+  using Storage =
+      std::variant<Undefined, None, bool, std::int64_t, double, std::shared_ptr<const MarkedText>,
+                   std::shared_ptr<List>, std::shared_ptr<Dict>, std::shared_ptr<const Callable>>;
 
   Value() = default;
   Value(Storage storage) : storage_(std::move(storage)) {}  // NOLINT: implicit by intent
@@ -70,7 +72,9 @@ class Value {
   static Value of(bool value) { return Value(Storage(value)); }
   static Value of(std::int64_t value) { return Value(Storage(value)); }
   static Value of(double value) { return Value(Storage(value)); }
-  static Value of(MarkedText text) { return Value(Storage(std::make_shared<const MarkedText>(std::move(text)))); }
+  static Value of(MarkedText text) {
+    return Value(Storage(std::make_shared<const MarkedText>(std::move(text))));
+  }
   /// Text that the template or naru wrote.
   static Value text(std::string text) { return of(MarkedText(std::move(text), false)); }
   static Value of(List list) { return Value(Storage(std::make_shared<List>(std::move(list)))); }
@@ -78,7 +82,9 @@ class Value {
   static Value function(std::string name, std::function<Value(Context&, const Arguments&)> call);
 
   template <typename T>
-  const T* as() const { return std::get_if<T>(&storage_); }
+  const T* as() const {
+    return std::get_if<T>(&storage_);
+  }
   bool is_undefined() const { return as<Undefined>() != nullptr; }
   bool is_none() const { return as<None>() != nullptr; }
   const MarkedText* text() const;
@@ -131,7 +137,8 @@ bool contains(const Value& container, const Value& item, Budget& budget);
 /// str(), repr() and json.dumps() of Python; the text keeps its marks.
 MarkedText to_text(const Value& value, Budget& budget);
 MarkedText to_json(const Value& value, Budget& budget, int indent = -1, bool sort_keys = false,
-                   const std::string& item_separator = ", ", const std::string& key_separator = ": ");
+                   const std::string& item_separator = ", ",
+                   const std::string& key_separator = ": ");
 
 /// A value from JSON text, its strings marked as input. @throws Error InvalidArgument.
 Value parse_variables(std::string_view json, Budget& budget);
