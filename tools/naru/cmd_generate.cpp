@@ -4,8 +4,10 @@
 #include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "graph/fail.h"
+#include "tools/naru/chat_prompt.h"
 #include "tools/naru/commands.h"
 #include "tools/naru/language_options.h"
 #include "tools/naru/table.h"
@@ -15,7 +17,7 @@ namespace {
 
 struct GenerateCommand {
   LanguageOptions language;
-  std::string prompt, prompt_file, metrics;
+  std::string prompt, prompt_file, messages, metrics;
   bool json = false;
 };
 
@@ -49,6 +51,12 @@ nlohmann::json figures(const GenerationResult& result) {
   return json;
 }
 
+nlohmann::json phases_json(const Metrics& metrics) {
+  nlohmann::json phases = nlohmann::json::array();
+  for (const Phase& phase : metrics.cold_start) phases.push_back({{"phase", phase.name}, {"s", phase.seconds}});
+  return phases;
+}
+
 nlohmann::json tokens_json(const GenerationResult& result) {
   nlohmann::json tokens = nlohmann::json::array();
   for (const GeneratedToken& token : result.tokens) {
@@ -71,23 +79,30 @@ void print_figures(const nlohmann::json& figures) {
   std::cerr << '\n';
 }
 
+/// The tokens to continue: those of a text, or of messages by the model's chat template.
+std::vector<TokenId> prompt_tokens(const GenerateCommand& command, const Model& model, const Tokenizer& tokenizer) {
+  if (command.messages.empty()) return tokenizer.encode(command.prompt);
+  const nlohmann::json messages = nlohmann::json::parse(read_text(command.messages), nullptr, false);
+  return ChatPrompt(model, tokenizer).tokens(messages);
+}
+
 int run(GenerateCommand& command) {
   if (!command.prompt_file.empty()) command.prompt = read_text(command.prompt_file);
   Engine engine(command.language.device.engine_options());
   const Model model = command.language.load(engine);
   Generator generator(model, command.language.generator_options());
-  const std::vector<TokenId> prompt = generator.tokenizer().encode(command.prompt);
+  const std::vector<TokenId> prompt = prompt_tokens(command, model, generator.tokenizer());
 
   GenerationOptions options = command.language.generation;
   if (!command.json) {
-    std::cout << command.prompt << std::flush;
-    options.on_token = [](const GeneratedToken& token) {
-      std::cout << token.text << std::flush;
+    options.on_token = [beginning = command.prompt](const GeneratedToken& token) mutable {
+      std::cout << std::exchange(beginning, {}) << token.text << std::flush;
       return static_cast<bool>(std::cout);
     };
   }
   const GenerationResult result = generator.submit(prompt, options).wait();
   nlohmann::json report = figures(result);
+  report["cold_start"] = phases_json(engine.metrics());
   if (command.json) {
     nlohmann::json json{{"text", result.text}, {"tokens", tokens_json(result)}, {"metrics", report}};
     std::cout << json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
@@ -113,6 +128,7 @@ Command add_generate(CLI::App& app) {
   CLI::Option_group* source = sub->add_option_group("prompt");
   source->add_option("-p,--prompt", command->prompt, "The text to continue");
   source->add_option("--prompt-file", command->prompt_file, "File with the text; - reads standard input");
+  source->add_option("--messages", command->messages, "JSON file with a chat, [{\"role\", \"content\"}, ...], to answer");
   source->require_option(1);
   sub->add_option("--logprobs", command->language.generation.logprobs, "Report this many most probable tokens with each (in JSON)")
       ->check(CLI::Range(0, 1000));

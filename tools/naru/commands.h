@@ -25,6 +25,7 @@ Command add_run(CLI::App& app);
 Command add_compare(CLI::App& app);
 Command add_compile(CLI::App& app);
 Command add_generate(CLI::App& app);
+Command add_chat(CLI::App& app);
 Command add_perplexity(CLI::App& app);
 Command add_tokenize(CLI::App& app);
 
