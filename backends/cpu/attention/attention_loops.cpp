@@ -34,7 +34,25 @@ void spread(DType dtype, const std::byte* row, std::int64_t size, float* out, st
   }
 }
 
-constexpr AttentionLoops kLoops = {transpose, spread, softmax};
+void score(DType dtype, const std::byte* key, std::int64_t size, const float* q, std::int64_t queries, float* out,
+           std::int64_t stride) {
+  for (std::int64_t r = 0; r < queries; ++r) {
+    float sum = 0;
+    for (std::int64_t d = 0; d < size; ++d) sum += q[r * kPanelDepth + d] * load_float(dtype, key, d);
+    out[r * stride] = sum;
+  }
+}
+
+void add(DType dtype, const std::byte* row, std::int64_t size, const float* p, std::int64_t queries, float* y,
+         std::int64_t stride) {
+  for (std::int64_t r = 0; r < queries; ++r) {
+    for (std::int64_t d = 0; d < size; ++d) {
+      y[d / kTileRows * stride + r * kTileRows + d % kTileRows] += p[r * kPanelDepth] * load_float(dtype, row, d);
+    }
+  }
+}
+
+constexpr AttentionLoops kLoops = {transpose, spread, score, add, softmax};
 }  // namespace base
 
 #if NARU_CPU_AVX2
@@ -118,7 +136,66 @@ void spread(DType dtype, const std::byte* row, std::int64_t size, float* out, st
   }
 }
 
-constexpr AttentionLoops kLoops = {transpose, spread, softmax};
+inline float sum_of(__m256 lanes) {
+  __m128 four = _mm_add_ps(_mm256_castps256_ps128(lanes), _mm256_extractf128_ps(lanes, 1));
+  four = _mm_add_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_add_ss(four, _mm_movehdup_ps(four)));
+}
+
+template <DType kType>
+void score_row(const std::byte* key, std::int64_t size, const float* q, std::int64_t queries, float* out, std::int64_t stride) {
+  for (std::int64_t r = 0; r < queries; ++r, q += kPanelDepth) {
+    __m256 even = _mm256_setzero_ps();
+    __m256 odd = _mm256_setzero_ps();
+    std::int64_t d = 0;
+    for (; d + 16 <= size; d += 16) {
+      even = _mm256_fmadd_ps(_mm256_loadu_ps(q + d), load8<kType>(key, d), even);
+      odd = _mm256_fmadd_ps(_mm256_loadu_ps(q + d + 8), load8<kType>(key, d + 8), odd);
+    }
+    float sum = sum_of(_mm256_add_ps(even, odd));
+    for (; d < size; ++d) sum += q[d] * load_float(kType, key, d);
+    out[r * stride] = sum;
+  }
+}
+
+void score(DType dtype, const std::byte* key, std::int64_t size, const float* q, std::int64_t queries, float* out,
+           std::int64_t stride) {
+  switch (dtype) {
+    case DType::F16: return score_row<DType::F16>(key, size, q, queries, out, stride);
+    case DType::BF16: return score_row<DType::BF16>(key, size, q, queries, out, stride);
+    default: return score_row<DType::F32>(key, size, q, queries, out, stride);
+  }
+}
+
+template <DType kType>
+void add_row(const std::byte* row, std::int64_t size, const float* p, std::int64_t queries, float* y, std::int64_t stride) {
+  std::int64_t d = 0;
+  for (; d + kTileRows <= size; d += kTileRows, y += stride) {
+    const __m256 low = load8<kType>(row, d);
+    const __m256 high = load8<kType>(row, d + 8);
+    for (std::int64_t r = 0; r < queries; ++r) {
+      const __m256 weight = _mm256_broadcast_ss(p + r * kPanelDepth);
+      float* to = y + r * kTileRows;
+      _mm256_store_ps(to, _mm256_fmadd_ps(weight, low, _mm256_load_ps(to)));
+      _mm256_store_ps(to + 8, _mm256_fmadd_ps(weight, high, _mm256_load_ps(to + 8)));
+    }
+  }
+  for (std::int64_t i = 0; d + i < size; ++i) {
+    const float value = load_float(kType, row, d + i);
+    for (std::int64_t r = 0; r < queries; ++r) y[r * kTileRows + i] += p[r * kPanelDepth] * value;
+  }
+}
+
+void add(DType dtype, const std::byte* row, std::int64_t size, const float* p, std::int64_t queries, float* y,
+         std::int64_t stride) {
+  switch (dtype) {
+    case DType::F16: return add_row<DType::F16>(row, size, p, queries, y, stride);
+    case DType::BF16: return add_row<DType::BF16>(row, size, p, queries, y, stride);
+    default: return add_row<DType::F32>(row, size, p, queries, y, stride);
+  }
+}
+
+constexpr AttentionLoops kLoops = {transpose, spread, score, add, softmax};
 }  // namespace avx2
 NARU_CPU_AVX2_END
 #endif

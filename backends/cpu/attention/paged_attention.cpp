@@ -18,9 +18,11 @@ namespace {
 
 constexpr std::int64_t kMaxRows = 64;    // query rows times heads of an item
 constexpr std::int64_t kBlock = 64;      // positions of a block
-constexpr std::int64_t kPartLength = 128;  // positions that are worth a part of their own
+constexpr std::int64_t kPartLength = 32;  // positions that are worth a part of their own
+constexpr std::int64_t kFewRows = 12;    // query rows for which tiles cost more than they save
 constexpr std::int64_t kBlockGroups = kBlock / kTileRows;
 constexpr std::int64_t kValueGroups = kMaxHeadSize / kTileRows;
+constexpr std::int64_t kAhead = 16;      // rows are fetched that many positions before they are read
 constexpr float kMasked = -std::numeric_limits<float>::infinity();
 
 float* floats_of(Panel& panel) { return reinterpret_cast<float*>(panel.codes); }
@@ -56,6 +58,8 @@ struct PagedAttention::Workspace {
   alignas(64) float row[kMaxHeadSize * kTileRows];  // of a cache in a block format
   float max[kMaxRows];
   float sum[kMaxRows];
+  std::int64_t slots[kBlock + kAhead];  // of the block's positions, and of the next ones
+  std::int64_t slots_known = 0;
   Panel keys[kBlockGroups];
   Panel values[kValueGroups];
 };
@@ -80,9 +84,16 @@ std::int64_t PagedAttention::cache_bytes(std::int64_t size) const {
   return storage_bytes(sizes_.cache, sizes_.pages * sizes_.page * sizes_.kv_heads * size);
 }
 
-std::byte* PagedAttention::cache_row(std::byte* cache, std::int64_t size, std::int64_t slot, std::int64_t head) const {
-  const DTypeInfo& info = dtype_info(sizes_.cache);
-  return cache + (slot * sizes_.kv_heads + head) * (size / info.block_elements) * info.block_bytes;
+std::byte* PagedAttention::cache_row(const CacheRows& rows, std::int64_t slot, std::int64_t head) const {
+  return rows.data + (slot * sizes_.kv_heads + head) * rows.row_bytes;
+}
+
+PagedAttention::CacheRows PagedAttention::keys_of(const Arrays& arrays) const {
+  return {arrays.keys, sizes_.key_size, storage_bytes(sizes_.cache, sizes_.key_size)};
+}
+
+PagedAttention::CacheRows PagedAttention::values_of(const Arrays& arrays) const {
+  return {arrays.values, sizes_.value_size, storage_bytes(sizes_.cache, sizes_.value_size)};
 }
 
 std::vector<PagedAttention::Sequence> PagedAttention::read_sequences(const Arrays& arrays) const {
@@ -113,9 +124,10 @@ std::vector<PagedAttention::Sequence> PagedAttention::read_sequences(const Array
 }
 
 void PagedAttention::store_rows(const Arrays& arrays, const std::vector<Sequence>& sequences) const {
-  const auto store = [&](const float* from, std::byte* cache, std::int64_t size, std::int64_t slot) {
+  const auto store = [&](const float* from, const CacheRows& cache, std::int64_t slot) {
+    const std::int64_t size = cache.size;
     for (std::int64_t h = 0; h < sizes_.kv_heads; ++h, from += size) {
-      std::byte* to = cache_row(cache, size, slot, h);
+      std::byte* to = cache_row(cache, slot, h);
       if (is_block(sizes_.cache)) {
         quantize_blocks(sizes_.cache, from, size / dtype_info(sizes_.cache).block_elements, to);
       } else {
@@ -130,8 +142,8 @@ void PagedAttention::store_rows(const Arrays& arrays, const std::vector<Sequence
         const std::int64_t position = sequence.length - sequence.rows + i;
         const std::int64_t slot = sequence.pages[position / sizes_.page] * sizes_.page + position % sizes_.page;
         const std::int64_t row = (sequence.first_row + i) * sizes_.kv_heads;
-        store(arrays.k + row * sizes_.key_size, arrays.keys, sizes_.key_size, slot);
-        store(arrays.v + row * sizes_.value_size, arrays.values, sizes_.value_size, slot);
+        store(arrays.k + row * sizes_.key_size, keys_of(arrays), slot);
+        store(arrays.v + row * sizes_.value_size, values_of(arrays), slot);
       }
     });
   }
@@ -184,9 +196,21 @@ void PagedAttention::run_item(const Arrays& arrays, const Item& item, Workspace&
   const std::int64_t last = begin + (end - begin) * (item.part + 1) / item.parts;
   for (std::int64_t at = first; at < last; at += kBlock) {
     const std::int64_t count = std::min(kBlock, last - at);
-    load_block(arrays, item, at, count, work);
-    score_block(item, at, count, work);
-    add_values(rows, count, work);
+    for (std::int64_t i = 0; i < std::min(count + kAhead, last - at); ++i) {
+      const std::int64_t position = at + i;
+      work.slots[i] = item.sequence.pages[position / sizes_.page] * sizes_.page + position % sizes_.page;
+    }
+    work.slots_known = std::min(count + kAhead, last - at);
+    if (rows <= kFewRows) {
+      score_rows(arrays, item, count, work);
+      weigh_block(item, at, count, work);
+      add_rows(arrays, item, count, work);
+    } else {
+      load_block(arrays, item, count, work);
+      score_tiles(rows, count, work);
+      weigh_block(item, at, count, work);
+      add_tiles(rows, count, work);
+    }
   }
   finish_item(arrays, item, work);
 }
@@ -207,58 +231,89 @@ void PagedAttention::load_queries(const Arrays& arrays, const Item& item, Worksp
   }
 }
 
-/// Keys and values of positions [first, first + count) as tiles; what fills the last tile is zero.
-void PagedAttention::load_block(const Arrays& arrays, const Item& item, std::int64_t first, std::int64_t count,
-                                Workspace& work) const {
+/// A row of a cache as row_type(): where it lies, or decoded to `to`.
+const std::byte* PagedAttention::decoded_row(const CacheRows& cache, std::int64_t slot, std::int64_t head, float* to) const {
+  const std::byte* row = cache_row(cache, slot, head);
+  if (!is_block(sizes_.cache)) return row;
+  dequantize_blocks(sizes_.cache, row, cache.size / dtype_info(sizes_.cache).block_elements, to);
+  return reinterpret_cast<const std::byte*>(to);
+}
+
+/// Fetches a row into the cache: rows of one head lie apart, which hardware does not foresee.
+void PagedAttention::prefetch(const CacheRows& cache, std::int64_t slot, std::int64_t head) const {
+  const std::byte* row = cache_row(cache, slot, head);
+  for (std::int64_t i = 0; i < cache.row_bytes; i += 64) __builtin_prefetch(row + i);
+}
+
+void PagedAttention::score_rows(const Arrays& arrays, const Item& item, std::int64_t count, Workspace& work) const {
+  const std::int64_t rows = item.rows * group_;
+  const CacheRows keys = keys_of(arrays);
+  const CacheRows values = values_of(arrays);
+  const auto score = attention_loops().score;
+  for (std::int64_t i = 0; i < count; ++i) {
+    if (i + kAhead < work.slots_known) prefetch(keys, work.slots[i + kAhead], item.head);
+    prefetch(values, work.slots[i], item.head);
+    const std::byte* key = decoded_row(keys, work.slots[i], item.head, work.row);
+    score(row_type(), key, keys.size, work.q, rows, &work.scores[i / kTileRows][i % kTileRows], kTileRows);
+  }
+}
+
+void PagedAttention::add_rows(const Arrays& arrays, const Item& item, std::int64_t count, Workspace& work) const {
+  const CacheRows values = values_of(arrays);
+  const auto add = attention_loops().add;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const std::byte* row = decoded_row(values, work.slots[i], item.head, work.row);
+    add(row_type(), row, values.size, work.p + i, item.rows * group_, work.y[0], kMaxRows * kTileRows);
+  }
+}
+
+/// The block's keys and values as tiles; what fills the last tile is zero.
+void PagedAttention::load_block(const Arrays& arrays, const Item& item, std::int64_t count, Workspace& work) const {
   const AttentionLoops& loops = attention_loops();
-  const bool coded = is_block(sizes_.cache);
-  const DType dtype = coded ? DType::F32 : sizes_.cache;
-  const auto row_of = [&](std::byte* cache, std::int64_t size, std::int64_t i, float* decoded) -> const std::byte* {
-    if (i >= count) return nullptr;
-    const std::int64_t position = first + i;
-    const std::int64_t slot = item.sequence.pages[position / sizes_.page] * sizes_.page + position % sizes_.page;
-    const std::byte* row = cache_row(cache, size, slot, item.head);
-    if (!coded) return row;
-    dequantize_blocks(sizes_.cache, row, size / dtype_info(sizes_.cache).block_elements, decoded);
-    return reinterpret_cast<const std::byte*>(decoded);
+  const auto row_of = [&](const CacheRows& cache, std::int64_t i, float* to) {
+    return i < count ? decoded_row(cache, work.slots[i], item.head, to) : nullptr;
   };
   for (std::int64_t g = 0; g * kTileRows < count; ++g) {
     const std::byte* rows[kTileRows];
     for (int r = 0; r < kTileRows; ++r) {
-      rows[r] = row_of(arrays.keys, sizes_.key_size, g * kTileRows + r, work.row + r * kMaxHeadSize);
+      rows[r] = row_of(keys_of(arrays), g * kTileRows + r, work.row + r * kMaxHeadSize);
     }
-    loops.transpose(dtype, rows, sizes_.key_size, floats_of(work.keys[g]));
+    loops.transpose(row_type(), rows, sizes_.key_size, floats_of(work.keys[g]));
   }
   constexpr std::int64_t kStride = sizeof(Panel) / sizeof(float);
   const std::int64_t groups = (sizes_.value_size + kTileRows - 1) / kTileRows;
   for (std::int64_t i = 0; i < blocks_of(count) * kTileDepth; ++i) {
     float* to = floats_of(work.values[0]) + i * kTileRows;
-    if (const std::byte* row = row_of(arrays.values, sizes_.value_size, i, work.row)) {
-      loops.spread(dtype, row, sizes_.value_size, to, kStride);
+    if (const std::byte* row = row_of(values_of(arrays), i, work.row)) {
+      loops.spread(row_type(), row, sizes_.value_size, to, kStride);
     } else {
       for (std::int64_t g = 0; g < groups; ++g) std::fill_n(to + g * kStride, kTileRows, 0.0f);
     }
   }
 }
 
-/// Scores of the block, masked, as weights in work.p; earlier sums are scaled to the new maxima.
-void PagedAttention::score_block(const Item& item, std::int64_t first, std::int64_t count, Workspace& work) const {
-  const std::int64_t rows = item.rows * group_;
-  const std::int64_t groups = (count + kTileRows - 1) / kTileRows;
+void PagedAttention::score_tiles(std::int64_t rows, std::int64_t count, Workspace& work) const {
   const Activations q{reinterpret_cast<const std::byte*>(work.q), nullptr, nullptr};
-  for (std::int64_t g = 0; g < groups; ++g) {
+  for (std::int64_t g = 0; g * kTileRows < count; ++g) {
     std::fill_n(work.scores[g], rows * kTileRows, 0.0f);
     for (std::int64_t r = 0; r < rows;) {
       const std::int64_t many = std::min<std::int64_t>(dot_rows_, rows - r);
       dots_[many - 1](work.keys[g], blocks_of(sizes_.key_size), q, r, work.scores[g] + r * kTileRows);
       r += many;
     }
-    if (rule_.softcap > 0) {
-      float* scores = work.scores[g];
-      ew_loop(Ew::Linear)(scores, scores, nullptr, rows * kTileRows, 1 / rule_.softcap, 0);
-      ew_loop(Ew::Tanh)(scores, scores, nullptr, rows * kTileRows, 0, 0);
-      ew_loop(Ew::Linear)(scores, scores, nullptr, rows * kTileRows, rule_.softcap, 0);
-    }
+  }
+}
+
+/// The block's scores, capped and masked, as weights in work.p; earlier sums are scaled to the new
+/// maxima.
+void PagedAttention::weigh_block(const Item& item, std::int64_t first, std::int64_t count, Workspace& work) const {
+  const std::int64_t rows = item.rows * group_;
+  const std::int64_t groups = (count + kTileRows - 1) / kTileRows;
+  for (std::int64_t g = 0; rule_.softcap > 0 && g < groups; ++g) {
+    float* scores = work.scores[g];
+    ew_loop(Ew::Linear)(scores, scores, nullptr, rows * kTileRows, 1 / rule_.softcap, 0);
+    ew_loop(Ew::Tanh)(scores, scores, nullptr, rows * kTileRows, 0, 0);
+    ew_loop(Ew::Linear)(scores, scores, nullptr, rows * kTileRows, rule_.softcap, 0);
   }
   const AttentionLoops& loops = attention_loops();
   const std::int64_t value_groups = (sizes_.value_size + kTileRows - 1) / kTileRows;
@@ -284,7 +339,7 @@ void PagedAttention::score_block(const Item& item, std::int64_t first, std::int6
   }
 }
 
-void PagedAttention::add_values(std::int64_t rows, std::int64_t count, Workspace& work) const {
+void PagedAttention::add_tiles(std::int64_t rows, std::int64_t count, Workspace& work) const {
   const Activations p{reinterpret_cast<const std::byte*>(work.p), nullptr, nullptr};
   for (std::int64_t g = 0; g * kTileRows < sizes_.value_size; ++g) {
     for (std::int64_t r = 0; r < rows;) {

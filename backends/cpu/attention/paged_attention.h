@@ -1,8 +1,8 @@
 // PagedAttention: attention of several sequences over caches of keys and values kept in pages.
 //
 // Work is split into items: the query rows that share one head of keys, some of the positions. An
-// item walks its positions in blocks, each read once into f32 tiles for all of its rows, and keeps
-// running maxima and sums, so that no row of scores is ever stored. When a step has few items
+// item walks its positions in blocks, each read once for all of its rows (into f32 tiles when they are
+// many), and keeps running maxima and sums, so that no row of scores is ever stored. When a step has few items
 // (one sequence that decodes) the positions are split too, and the parts are merged.
 #pragma once
 
@@ -63,18 +63,34 @@ class PagedAttention {
   struct Sequence;
   struct Item;
   struct Workspace;
+  /// One of the caches: rows of `size` elements by slot and head.
+  struct CacheRows {
+    std::byte* data = nullptr;
+    std::int64_t size = 0;
+    std::int64_t row_bytes = 0;
+  };
   std::vector<Sequence> read_sequences(const Arrays& arrays) const;
   std::vector<Item> make_items(const std::vector<Sequence>& sequences) const;
   void store_rows(const Arrays& arrays, const std::vector<Sequence>& sequences) const;
   void run_item(const Arrays& arrays, const Item& item, Workspace& work) const;
   void load_queries(const Arrays& arrays, const Item& item, Workspace& work) const;
-  void load_block(const Arrays& arrays, const Item& item, std::int64_t first, std::int64_t count, Workspace& work) const;
-  void score_block(const Item& item, std::int64_t first, std::int64_t count, Workspace& work) const;
-  void add_values(std::int64_t rows, std::int64_t count, Workspace& work) const;
+  const std::byte* decoded_row(const CacheRows& cache, std::int64_t slot, std::int64_t head, float* to) const;
+  void prefetch(const CacheRows& cache, std::int64_t slot, std::int64_t head) const;
+  void load_block(const Arrays& arrays, const Item& item, std::int64_t count, Workspace& work) const;
+  void score_tiles(std::int64_t rows, std::int64_t count, Workspace& work) const;
+  void score_rows(const Arrays& arrays, const Item& item, std::int64_t count, Workspace& work) const;
+  void weigh_block(const Item& item, std::int64_t first, std::int64_t count, Workspace& work) const;
+  void add_tiles(std::int64_t rows, std::int64_t count, Workspace& work) const;
+  void add_rows(const Arrays& arrays, const Item& item, std::int64_t count, Workspace& work) const;
   void finish_item(const Arrays& arrays, const Item& item, const Workspace& work) const;
   void merge_parts(const Arrays& arrays, const std::vector<Item>& items) const;
   float* part_of(const Arrays& arrays, const Item& item, std::int64_t row) const;
-  std::byte* cache_row(std::byte* cache, std::int64_t size, std::int64_t slot, std::int64_t head) const;
+  std::byte* cache_row(const CacheRows& rows, std::int64_t slot, std::int64_t head) const;
+  CacheRows keys_of(const Arrays& arrays) const;
+  CacheRows values_of(const Arrays& arrays) const;
+
+  /// What cached rows are read as: those of block formats are decoded first.
+  DType row_type() const { return is_block(sizes_.cache) ? DType::F32 : sizes_.cache; }
 
   PagedAttentionSizes sizes_;
   PagedAttentionRule rule_;
