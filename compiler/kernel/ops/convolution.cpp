@@ -238,6 +238,81 @@ void lower_transposed(Lowering& lowering) {
   call.launch(naru::to_string(x_shape) + " * " + naru::to_string(w_shape));
 }
 
+// DeformConv
+
+constexpr std::size_t kOffset = 2, kDeformBias = 3, kMask = 4;
+
+/// A plane's value at a fractional position: linear along both axes, zero outside.
+Expr interpolated(Call& call, Buffer x, const Expr& plane, const std::vector<Expr>& size, const Expr& row, const Expr& column) {
+  const Element element = row.element();
+  const auto axis = [&](const Expr& position, const Expr& count, int upper) {
+    const Expr low = call.let(apply(Op::Floor, {position}));
+    const Expr fraction = call.let(position - low);
+    const Expr at = call.let(low + literal(element, upper));
+    const Expr inside = at >= literal(element, 0) && at < cast(count, element);
+    const Expr weight = upper == 1 ? fraction : literal(element, 1) - fraction;
+    const Expr index = cast(apply(Op::Max, {apply(Op::Min, {at, cast(count, element)}), literal(element, 0)}), Element::I32);
+    return std::pair{call.let(select(inside, weight, literal(element, 0))), call.let(max(min(index, count - 1), 0))};
+  };
+  Expr sum = literal(element, 0);
+  for (const int down : {0, 1}) {
+    const auto [row_weight, h] = axis(row, size[0], down);
+    for (const int right : {0, 1}) {
+      const auto [column_weight, w] = axis(column, size[1], right);
+      sum = call.let(sum + row_weight * column_weight * call.load(x, plane + h * size[1] + w));
+    }
+  }
+  return sum;
+}
+
+void lower_deform(Lowering& lowering) {
+  const ConvSizes conv = sizes_of(lowering);
+  const std::int64_t offset_groups = lowering.node().attr_int("offset_group");
+  const bool masked = lowering.has_input(kMask);
+  const bool biased = lowering.has_input(kDeformBias);
+  Call call(lowering, fmt::format("deform_conv{}{}", masked ? "_masked" : "", biased ? "_bias" : ""));
+  const Buffer x = call.in(0);
+  const Buffer w = call.in(1);
+  const Buffer offsets = call.in(kOffset);
+  const Buffer y = call.out(0);
+  const Element element = computed(x.element);
+  const WindowArgs window = window_args(call, conv.grid);
+  const Expr fine = call.size(conv.grid.fine_size());
+  const Expr points = call.size(conv.grid.coarse_size());
+  const Expr taps = call.size(conv.grid.kernel_size());
+  const Expr channels = call.size(conv.in_channels);
+  const Expr all_channels = call.size(conv.in_channels * conv.groups);
+  const Expr groups = call.size(offset_groups);
+  const Expr per_offset = call.size(conv.in_channels * conv.groups / offset_groups);
+  const DirectPoint point = direct_point(call, conv, conv.grid.coarse);
+  const Variable total = call.var(biased ? call.load(call.in(kDeformBias), point.channel) : literal(element, 0));
+  const Expr first = call.let(point.group * channels);
+  const Expr w_base = call.let(point.channel * channels);
+  call.loop(channels, [&](const Expr& c) {
+    const Expr channel = call.let(first + c);
+    const Expr plane = call.let((point.image * all_channels + channel) * fine);
+    const Expr group = call.let(point.image * groups + channel / per_offset);
+    each_kernel_tap(call, window, [&](const std::vector<Expr>& k, const Expr& tap) {
+      std::vector<Expr> position;
+      for (std::size_t d = 0; d < 2; ++d) {
+        const Expr base = point.at[d] * window.strides[d] + k[d] * window.dilations[d] - window.pads[d];
+        const Expr offset = call.load(offsets, ((group * taps + tap) * 2 + static_cast<int>(d)) * points + point.pixel);
+        position.push_back(call.let(cast(base, element) + offset));
+      }
+      Expr value = interpolated(call, x, plane, window.fine, position[0], position[1]);
+      if (masked) value = call.let(value * call.load(call.in(kMask), (group * taps + tap) * points + point.pixel));
+      call.set(total, multiply_add(value, call.load(w, (w_base + c) * taps + tap), total));
+    });
+  });
+  call.store(y, point.index, total);
+  call.launch(naru::to_string(lowering.shape(0)) + " * " + naru::to_string(lowering.shape(1)));
+}
+
+std::string refuses_deform(const NodeView& view, const Target& target) {
+  if (view.rank(0) >= 0 && view.rank(0) != 4) return fmt::format("{} spatial axes", view.rank(0) - 2);
+  return refuses_types(view, target);
+}
+
 std::string refuses_blocked(const NodeView& view, const Target& target) {
   if (std::string reason = refuses_types(view, target); !reason.empty()) return reason;
   const DType dtype = view.dtype(0);
@@ -259,6 +334,7 @@ void add_convolution_kernels(std::vector<KernelEntry>& table) {
   for (const char* op : {"ConvTranspose", "naru.FusedConvTranspose"}) {
     table.push_back({op, "transposed convolution", refuses_types, lower_transposed});
   }
+  table.push_back({"DeformConv", "direct convolution", refuses_deform, lower_deform});
 }
 
 }  // namespace naru::kernel

@@ -202,6 +202,64 @@ void lower_dot(Lowering& lowering) {
   call.launch(fmt::format("{}x{}x{}", product.rows, product.columns, product.depth));
 }
 
+// Det
+
+/// One item per matrix: elimination with row pivots in a copy.
+void lower_det(Lowering& lowering) {
+  const Rep input = lowering.input(0);
+  const std::int64_t n = input.shape[input.shape.rank() - 1];
+  const Rep work = lowering.scratch(input.dtype, input.shape);
+  lowering.copy(input, work);
+  Call call(lowering, "determinant");
+  const Buffer m = call.write(work);
+  const Buffer y = call.out(0);
+  const std::int64_t matrices = lowering.output_shape(0).numel();
+  const Expr size = call.size(n);
+  const Expr matrix = call.points({matrices})[0];
+  const Expr base = call.let(matrix * size * size);
+  const auto place = [&](const Expr& i, const Expr& j) { return call.let(base + i * size + j); };
+  const Variable result = call.var(literal(computed(m.element), 1));
+  call.loop(size, [&](const Expr& k) {
+    const Variable pivot = call.var(k);
+    const Variable largest = call.var(apply(Op::Abs, {call.load(m, place(k, k))}));
+    call.loop(k + 1, size, 1, [&](const Expr& i) {
+      const Expr value = call.let(apply(Op::Abs, {call.load(m, place(i, k))}));
+      call.when(value > largest, [&] {
+        call.set(largest, value);
+        call.set(pivot, i);
+      });
+    });
+    const Expr other = call.let(max(min(pivot, size - 1), 0));
+    call.when(other != k, [&] {
+      call.loop(size, [&](const Expr& j) {
+        const Expr a = call.load(m, place(k, j));
+        const Expr b = call.load(m, place(other, j));
+        call.store(m, place(k, j), b);
+        call.store(m, place(other, j), a);
+      });
+      call.set(result, -Expr(result));
+    });
+    const Expr diagonal = call.load(m, place(k, k));
+    call.set(result, Expr(result) * diagonal);
+    call.when(diagonal != 0, [&] {
+      call.loop(k + 1, size, 1, [&](const Expr& i) {
+        const Expr factor = call.let(call.load(m, place(i, k)) / diagonal);
+        call.loop(k + 1, size, 1, [&](const Expr& j) {
+          call.store(m, place(i, j), call.load(m, place(i, j)) - factor * call.load(m, place(k, j)));
+        });
+      });
+    });
+  });
+  call.store(y, matrix, result);
+  call.launch(naru::to_string(input.shape));
+}
+
+std::string refuses_det(const NodeView& view, const Target& target) {
+  const DType dtype = view.dtype(0);
+  if (dtype == DType::F16 || dtype == DType::BF16) return "elimination in 16 bits";
+  return refuses_types(view, target);
+}
+
 std::string refuses_blocked(const NodeView& view, const Target& target) {
   if (std::string reason = refuses_types(view, target); !reason.empty()) return reason;
   for (std::size_t i = 0; i < view.input_count(); ++i) {
@@ -222,6 +280,7 @@ void add_matmul_kernels(std::vector<KernelEntry>& table) {
     table.push_back({op, "blocked matrix product", refuses_blocked, lower_blocked});
     table.push_back({op, "dot products", refuses_types, lower_dot});
   }
+  table.push_back({"Det", "elimination", refuses_det, lower_det});
 }
 
 }  // namespace naru::kernel

@@ -1,4 +1,4 @@
-// Pools over windows.
+// Pools over windows and regions, and what undoes one.
 #include <cmath>
 
 #include "compiler/kernel/windows.h"
@@ -132,12 +132,135 @@ void lower_lp(Lowering& lowering) {
   call.launch(naru::to_string(input.shape) + " -> " + naru::to_string(lowering.output_shape(0)));
 }
 
+// MaxUnpool
+
+/// The shape that the indices count in: the one without a stated output shape.
+std::vector<std::int64_t> counted_shape(const Lowering& lowering) {
+  const Window window = read_pool_window(lowering.node());
+  std::vector<std::int64_t> dims = lowering.shape(0).dims();
+  for (std::size_t d = 0; d < window.rank(); ++d) {
+    dims[d + 2] = (dims[d + 2] - 1) * window.strides[d] + window.span(d) - window.pads_begin[d] - window.pads_end[d];
+  }
+  return dims;
+}
+
+void lower_unpool(Lowering& lowering) {
+  const Rep input = lowering.input(0);
+  const Rep output = lowering.output(0);
+  {
+    Call call(lowering, "zeros");
+    const Buffer y = call.write(output);
+    const Expr i = call.points({output.numel()})[0];
+    call.store(y, i, literal(y.element, 0));
+    call.launch(naru::to_string(output.shape));
+  }
+  const std::vector<std::int64_t> counted = counted_shape(lowering);
+  Call call(lowering, "max_unpool");
+  const Buffer x = call.read(input);
+  const Buffer indices = call.in(1);
+  const Buffer y = call.write(output);
+  const std::vector<Expr> from = sizes(call, counted);
+  const std::vector<Expr> to = sizes(call, output.shape);
+  const Expr limit = call.size(Shape(counted).numel());
+  const Expr i = call.points({input.numel()})[0];
+  std::vector<Expr> at = unravel(call, call.checked_index(call.load(indices, i), limit), from);
+  for (std::size_t d = 0; d < at.size(); ++d) at[d] = call.let(min(at[d], to[d] - 1));
+  call.store(y, ravel(at, to), call.load(x, i));
+  call.launch(naru::to_string(input.shape) + " -> " + naru::to_string(output.shape));
+}
+
+// RoiAlign
+
+/// The neighbours of a position along one axis and their weights; outside has weight 0.
+struct Neighbours {
+  Expr low, high, low_weight, high_weight;
+};
+
+Neighbours neighbours(Call& call, const Expr& position, const Expr& size) {
+  const auto n = [&](double v) { return number(position, v); };
+  const Expr inside = call.let(position >= n(-1) && position <= cast(size, position.element()));
+  const Expr place = call.let(select(inside, apply(Op::Max, {position, n(0)}), n(0)));
+  const Expr low = call.let(max(min(cast(place, Element::I32), size - 1), 0));
+  const Expr high = call.let(min(low + 1, size - 1));
+  const Expr share = call.let(select(low == high, n(0), place - cast(low, position.element())));
+  return {low, high, call.let(select(inside, n(1) - share, n(0))), call.let(select(inside, share, n(0)))};
+}
+
+void lower_roi_align(Lowering& lowering) {
+  const Node& node = lowering.node();
+  const Rep input = lowering.input(0);
+  const Shape out = lowering.output_shape(0);
+  const bool average = node.attr_string("mode") == "avg";
+  const bool half = node.attr_string("coordinate_transformation_mode") == "half_pixel";
+  const std::int64_t ratio = node.attr_int("sampling_ratio");
+  Call call(lowering, fmt::format("roi_align{}{}{}", average ? "_mean" : "_max", half ? "_half" : "", ratio == 0 ? "_adaptive" : ""));
+  const Buffer x = call.read(input);
+  const Buffer rois = call.in(1);
+  const Buffer images = call.in(2);
+  const Buffer y = call.out(0);
+  const Element element = computed(x.element);
+  const Expr scale = call.real(element, node.attr_float("spatial_scale"));
+  const Expr samples = call.size(ratio);
+  const std::vector<Expr> shape = sizes(call, out);
+  const std::vector<Expr> image_shape = sizes(call, input.shape);
+  const auto at = call.points(shape, out.dims());
+  const Expr image = call.checked_index(call.load(images, at[0]), image_shape[0]);
+  const Expr plane = call.let((image * image_shape[1] + at[1]) * image_shape[2] * image_shape[3]);
+  const auto n = [&](double v) { return literal(element, v); };
+  struct Axis {
+    Expr begin, bin, count;
+  };
+  const auto axis = [&](int first, const Expr& bins) {
+    const Expr begin = call.load(rois, at[0] * 4 + first);
+    const Expr end = call.load(rois, at[0] * 4 + (first + 2));
+    Expr length = call.let((end - begin) * scale);
+    // Malformed regions were widened before half pixels were taken into account.
+    if (!half) length = call.let(apply(Op::Max, {length, n(1)}));
+    const Expr bin = call.let(length / cast(bins, element));
+    Expr count = samples;
+    if (ratio == 0) {
+      call.require(apply(Op::Abs, {bin}) <= n(INT16_MAX), "a region that is too long");
+      count = call.let(cast(apply(Op::Min, {apply(Op::Max, {apply(Op::Ceil, {bin}), n(0)}), n(INT16_MAX)}), Element::I32));
+    }
+    return Axis{call.let(begin * scale - n(half ? 0.5 : 0)), bin, count};
+  };
+  const Axis across = axis(0, shape[3]);
+  const Axis down = axis(1, shape[2]);
+  const auto position = [&](const Axis& a, const Expr& cell, const Expr& sample) {
+    return call.let(a.begin + (cast(cell, element) + (cast(sample, element) + n(0.5)) / cast(a.count, element)) * a.bin);
+  };
+  const Variable total = call.var(average ? n(0) : n(-INFINITY));
+  call.loop(down.count, [&](const Expr& i) {
+    const Neighbours rows = neighbours(call, position(down, at[2], i), image_shape[2]);
+    call.loop(across.count, [&](const Expr& j) {
+      const Neighbours columns = neighbours(call, position(across, at[3], j), image_shape[3]);
+      const auto corner = [&](const Expr& h, const Expr& h_weight, const Expr& w, const Expr& w_weight) {
+        return call.let(h_weight * w_weight * call.load(x, plane + h * image_shape[3] + w));
+      };
+      const Expr corners[] = {corner(rows.low, rows.low_weight, columns.low, columns.low_weight),
+                              corner(rows.low, rows.low_weight, columns.high, columns.high_weight),
+                              corner(rows.high, rows.high_weight, columns.low, columns.low_weight),
+                              corner(rows.high, rows.high_weight, columns.high, columns.high_weight)};
+      // As ONNX defines it, the maximum is over weighted corners, not over interpolated values.
+      for (const Expr& value : corners) call.set(total, average ? Expr(total) + value : apply(Op::Max, {total, value}));
+    });
+  });
+  const Expr count = call.let(max(down.count * across.count, 1));
+  const Expr empty = down.count * across.count == 0;
+  call.store(y, ravel(at, shape), average ? Expr(total) / cast(count, element) : select(empty, n(0), total));
+  call.launch(naru::to_string(input.shape) + " -> " + naru::to_string(out));
+}
+
+std::string refuses_unpool(const NodeView& view, const Target& target) { return refuses_unless_constant<2>(view, target); }
+
 }  // namespace
 
 void add_pool_kernels(std::vector<KernelEntry>& table) {
   table.push_back({"MaxPool", "pool", refuses_types, lower_max});
   table.push_back({"AveragePool", "pool", refuses_types, lower_average});
   table.push_back({"LpPool", "pool", refuses_types, lower_lp});
+  table.push_back({"MaxUnpool", "scatter", refuses_unpool, lower_unpool});
+  table.push_back({"RoiAlign", "pool of regions", refuses_types, lower_roi_align});
 }
 
 }  // namespace naru::kernel

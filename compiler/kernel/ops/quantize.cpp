@@ -1,9 +1,10 @@
-// Quantisation: QuantizeLinear, DequantizeLinear, DynamicQuantizeLinear and integer products.
+// Quantisation: QuantizeLinear, DequantizeLinear, DynamicQuantizeLinear, integer products
+// and convolutions.
 #include <algorithm>
 #include <cmath>
 
-#include "compiler/kernel/walk.h"
-#include "graph/ops/matmul.h"
+#include "compiler/kernel/windows.h"
+#include "graph/ops/conv.h"
 
 namespace naru::kernel {
 namespace {
@@ -198,12 +199,77 @@ void lower_qlinear_matmul(Lowering& lowering) {
   });
 }
 
+// Integer convolutions
+
+struct ConvInputs {
+  std::size_t x, x_zero, w, w_zero;
+};
+
+/// Sums of (x - zero)(w - zero) over the taps inside the image, handed to `finish` with the channel.
+void emit_convolution(Lowering& lowering, const char* name, const ConvInputs& in,
+                      const std::function<Expr(Call&, Expr sum, Expr channel)>& finish) {
+  const Shape y_shape = lowering.output_shape(0);
+  const ConvSizes conv = conv_sizes(lowering.node(), lowering.shape(in.x), lowering.shape(in.w), y_shape);
+  Call call(lowering, name);
+  const Buffer x = call.in(in.x);
+  const Buffer w = call.in(in.w);
+  const Buffer y = call.out(0);
+  const WindowArgs window = window_args(call, conv.grid);
+  const Expr fine = call.size(conv.grid.fine_size());
+  const Expr taps = call.size(conv.grid.kernel_size());
+  const Expr channels = call.size(conv.in_channels);
+  const Expr groups = call.size(conv.groups);
+  const Expr per_group = call.size(conv.out_channels);
+  const std::vector<Expr> shape = sizes(call, y_shape);
+  const auto at = call.points(shape, y_shape.dims());
+  const auto zero = [&](std::size_t input) {
+    return lowering.has_input(input)
+               ? call.let(cast(line_value(lowering, call, input, Expr(0), at[1], y_shape[1]), Element::I32))
+               : Expr(0);
+  };
+  const Expr x_zero = zero(in.x_zero);
+  const Expr w_zero = zero(in.w_zero);
+  const Expr x_base = call.let((at[0] * groups + at[1] / per_group) * channels);
+  const Expr w_base = call.let(at[1] * channels);
+  const Variable sum = call.var(Expr(0));
+  call.loop(channels, [&](const Expr& c) {
+    const Expr x_plane = call.let((x_base + c) * fine);
+    const Expr w_plane = call.let((w_base + c) * taps);
+    each_tap(call, window, {at.begin() + 2, at.end()}, [&](const Expr& from, const Expr& tap) {
+      const Expr left = cast(call.load(x, x_plane + from), Element::I32) - x_zero;
+      const Expr right = cast(call.load(w, w_plane + tap), Element::I32) - w_zero;
+      call.set(sum, Expr(sum) + left * right);
+    });
+  });
+  call.store(y, ravel(at, shape), finish(call, sum, at[1]));
+  call.launch(naru::to_string(lowering.shape(in.x)) + " * " + naru::to_string(lowering.shape(in.w)));
+}
+
+void lower_conv_integer(Lowering& lowering) {
+  emit_convolution(lowering, "conv_integer", {0, 2, 1, 3}, [](Call&, Expr sum, Expr) { return sum; });
+}
+
+void lower_qlinear_conv(Lowering& lowering) {
+  const Element to = *element_of(lowering.view().output_dtype(0));
+  const std::int64_t channels = lowering.output_shape(0)[1];
+  emit_convolution(lowering, "qlinear_conv", {0, 2, 3, 5}, [&](Call& call, Expr sum, Expr channel) {
+    const auto real = [&](std::size_t input) {
+      return call.let(cast(line_value(lowering, call, input, Expr(0), channel, channels), Element::F32));
+    };
+    if (lowering.has_input(8)) sum = call.let(sum + call.load(call.in(8), channel));
+    const Expr factor = call.let(real(1) * real(4) / real(6));
+    return quantized(call, call.let(cast(sum, Element::F32) * factor), real(7), to);
+  });
+}
+
 }  // namespace
 
 void add_quantize_kernels(std::vector<KernelEntry>& table) {
   table.push_back({"QuantizeLinear", "quantisation", refuses_types, lower_linear<true>});
   table.push_back({"DequantizeLinear", "quantisation", refuses_types, lower_linear<false>});
   table.push_back({"DynamicQuantizeLinear", "quantisation", refuses_types, lower_dynamic});
+  table.push_back({"ConvInteger", "direct convolution", refuses_types, lower_conv_integer});
+  table.push_back({"QLinearConv", "direct convolution", refuses_types, lower_qlinear_conv});
   table.push_back({"MatMulInteger", "dot products", refuses_types, lower_matmul_integer});
   table.push_back({"QLinearMatMul", "dot products", refuses_types, lower_qlinear_matmul});
 }
