@@ -18,7 +18,7 @@ struct Loader {
   Loader() {
     void* library = dlopen("libOpenCL.so.1", RTLD_NOW | RTLD_LOCAL);
     if (library == nullptr) {
-      missing = "no OpenCL loader: libOpenCL.so.1 is not installed (Debian: ocl-icd-libopencl1)";
+      missing = fmt::format("no OpenCL loader (Debian: ocl-icd-libopencl1): {}", dlerror());
       return;
     }
     const auto find = [&](const char* name) {

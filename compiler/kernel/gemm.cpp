@@ -123,53 +123,93 @@ Rep pack_panels(Lowering& lowering, const Rep& b, std::int64_t matrices, std::in
   return packed;
 }
 
+namespace {
+
+/// Panels that stay in a cache while all rows pass by: the left operand is then read once for each such
+/// group and not for each panel.
+std::int64_t panels_together(const Gemm& gemm, std::int64_t panels) {
+  constexpr std::int64_t kCacheBytes = 256 << 10;
+  const std::int64_t bytes = std::max<std::int64_t>(gemm.depth * gemm.tile.columns() * 4, 1);
+  return std::min(std::clamp<std::int64_t>(kCacheBytes / bytes, 1, 8), panels);
+}
+
+/// The kernel of one block: its sums over the depth, then the epilogue.
+class BlockKernel {
+ public:
+  BlockKernel(Call& call, const Gemm& gemm)
+      : call_(call), gemm_(gemm), a_(call.read(gemm.a)), b_(call.read(gemm.panels)), y_(call.write(gemm.y)),
+        spill_(call.array(Element::F32, gemm.tile.rows * gemm.tile.columns(), false)) {
+    if (gemm.bind) gemm.bind(call);
+    rows_ = call.size(gemm.rows);
+    columns_ = call.size(gemm.columns);
+    depth_ = call.size(gemm.depth);
+    const std::int64_t panels = panel_count(gemm.columns, gemm.tile);
+    const std::int64_t together = panels_together(gemm, panels);
+    panels_ = call.size(panels);
+    const Expr group = call.size(together);
+    std::vector<std::int64_t> extents = gemm.batch;
+    extents.insert(extents.end(), {(panels + together - 1) / together, (gemm.rows + gemm.tile.rows - 1) / gemm.tile.rows, together});
+    const std::vector<Expr> at = call.points(extents);
+    batch_.assign(at.begin(), at.end() - 3);
+    row_ = call.let(at[at.size() - 2] * gemm.tile.rows);
+    panel_ = call.let(at[at.size() - 3] * group + at.back());
+  }
+
+  void emit() {
+    call_.when(panel_ < panels_, [&] {
+      sum_products();
+      const Expr y_base = call_.let(dot(call_, batch_, gemm_.y_place.batch));
+      ResultBlock{gemm_, y_, spill_, sums_, batch_, y_base, row_, call_.let(panel_ * gemm_.tile.columns()), rows_, columns_,
+                  call_.size(gemm_.y_place.row)}
+          .store(call_);
+    });
+  }
+
+ private:
+  void sum_products() {
+    const GemmTile& tile = gemm_.tile;
+    const std::int32_t width = tile.columns();
+    const Expr a_row = call_.size(gemm_.a_place.row);
+    const Expr a_column = gemm_.a_place.column == 1 ? Expr(1) : call_.size(gemm_.a_place.column);
+    const Expr a_base = call_.let(dot(call_, batch_, gemm_.a_place.batch));
+    const Expr b_base = call_.let((dot(call_, batch_, gemm_.b_matrix) * panels_ + panel_) * depth_ * width);
+    std::vector<Expr> lines;
+    for (std::int32_t r = 0; r < tile.rows; ++r) lines.push_back(call_.let(a_base + min(row_ + r, rows_ - 1) * a_row));
+    const Expr zero = splat(literal(Element::F32, 0), tile.lanes);
+    for (std::int32_t i = 0; i < tile.rows * tile.vectors; ++i) sums_.push_back(call_.var(zero));
+    call_.loop(depth_, [&](const Expr& k) {
+      std::vector<Expr> vectors;
+      for (std::int32_t v = 0; v < tile.vectors; ++v) {
+        vectors.push_back(call_.load(b_, b_base + k * width + v * tile.lanes, tile.lanes));
+      }
+      const Expr step = call_.let(k * a_column);
+      for (std::int32_t r = 0; r < tile.rows; ++r) {
+        const Expr element = cast(call_.load(a_, lines[static_cast<std::size_t>(r)] + step), Element::F32);
+        const Expr factor = call_.let(splat(element, tile.lanes));
+        for (std::int32_t v = 0; v < tile.vectors; ++v) {
+          const Variable& sum = sums_[static_cast<std::size_t>(r * tile.vectors + v)];
+          call_.set(sum, apply(Op::Fma, {factor, vectors[static_cast<std::size_t>(v)], sum}));
+        }
+      }
+    });
+  }
+
+  Call& call_;
+  const Gemm& gemm_;
+  Buffer a_, b_, y_;
+  Array spill_;
+  Expr rows_, columns_, depth_, panels_, row_, panel_;
+  std::vector<Expr> batch_;
+  std::vector<Variable> sums_;
+};
+
+}  // namespace
+
 void emit_gemm(Lowering& lowering, const char* name, const Gemm& gemm, std::string note) {
   const GemmTile& tile = gemm.tile;
-  const std::int32_t width = tile.columns();
   Call call(lowering, fmt::format("{}_{}x{}x{}", name, tile.rows, tile.vectors, tile.lanes));
   call.limit_group(1);
-  const Buffer a = call.read(gemm.a);
-  const Buffer b = call.read(gemm.panels);
-  const Buffer y = call.write(gemm.y);
-  const Array block = call.array(Element::F32, tile.rows * width, false);
-  if (gemm.bind) gemm.bind(call);
-  const Expr rows = call.size(gemm.rows);
-  const Expr columns = call.size(gemm.columns);
-  const Expr depth = call.size(gemm.depth);
-  const std::int64_t panels = panel_count(gemm.columns, tile);
-  const std::int64_t blocks = (gemm.rows + tile.rows - 1) / tile.rows;
-  std::vector<std::int64_t> extents = gemm.batch;
-  extents.insert(extents.end(), {panels, blocks});
-  std::vector<Expr> at = call.points(extents);
-  const Expr row = call.let(at.back() * tile.rows);
-  const Expr panel = at[at.size() - 2];
-  const std::vector<Expr> batch(at.begin(), at.end() - 2);
-
-  const Expr a_row = call.size(gemm.a_place.row);
-  const Expr a_column = gemm.a_place.column == 1 ? Expr(1) : call.size(gemm.a_place.column);
-  const Expr a_base = call.let(dot(call, batch, gemm.a_place.batch));
-  const Expr b_base = call.let((dot(call, batch, gemm.b_matrix) * call.size(panels) + panel) * depth * width);
-  std::vector<Expr> lines;
-  for (std::int32_t r = 0; r < tile.rows; ++r) lines.push_back(call.let(a_base + min(row + r, rows - 1) * a_row));
-  std::vector<Variable> sums;
-  const Expr zero = splat(literal(Element::F32, 0), tile.lanes);
-  for (std::int32_t i = 0; i < tile.rows * tile.vectors; ++i) sums.push_back(call.var(zero));
-  call.loop(depth, [&](const Expr& k) {
-    std::vector<Expr> vectors;
-    for (std::int32_t v = 0; v < tile.vectors; ++v) {
-      vectors.push_back(call.load(b, b_base + k * width + v * tile.lanes, tile.lanes));
-    }
-    const Expr step = call.let(k * a_column);
-    for (std::int32_t r = 0; r < tile.rows; ++r) {
-      const Expr factor = call.let(splat(cast(call.load(a, lines[static_cast<std::size_t>(r)] + step), Element::F32), tile.lanes));
-      for (std::int32_t v = 0; v < tile.vectors; ++v) {
-        const Variable& sum = sums[static_cast<std::size_t>(r * tile.vectors + v)];
-        call.set(sum, apply(Op::Fma, {factor, vectors[static_cast<std::size_t>(v)], sum}));
-      }
-    }
-  });
-  const Expr y_base = call.let(dot(call, batch, gemm.y_place.batch));
-  ResultBlock{gemm, y, block, sums, batch, y_base, row, call.let(panel * width), rows, columns, call.size(gemm.y_place.row)}.store(call);
+  BlockKernel(call, gemm).emit();
   call.launch(std::move(note));
 }
 
