@@ -18,13 +18,14 @@ using testing::StepRunner;
 struct Case {
   const char* folder;
   std::int64_t context = 0;
+  const char* file = "";  ///< in the folder; none: the folder itself
 };
 
 class Architectures : public ::testing::TestWithParam<Case> {
  protected:
   const std::filesystem::path folder = std::filesystem::path(NARU_TEST_DATA) / GetParam().folder;
 
-  Graph load() const { return load_model(folder, {DType::F32, 16, GetParam().context}); }
+  Graph load() const { return load_model(folder / GetParam().file, {DType::F32, 16, GetParam().context}); }
 };
 
 void expect_near(const Tensor& got, const Tensor& want, std::int64_t first_row) {
@@ -80,12 +81,22 @@ TEST_P(Architectures, OptimisedMeansTheSame) {
 }
 
 // phi3's goldens have positions below its original context alone: its short factors.
-INSTANTIATE_TEST_SUITE_P(All, Architectures,
+const auto name_of = [](const auto& test) { return std::string(test.param.folder); };
+
+INSTANTIATE_TEST_SUITE_P(Directory, Architectures,
                          ::testing::Values(Case{"llama"}, Case{"llama_yarn"}, Case{"mistral"}, Case{"smollm3"},
                                            Case{"granite"}, Case{"qwen2"}, Case{"qwen3"}, Case{"exaone4"},
                                            Case{"gemma2"}, Case{"gemma3"}, Case{"phi3", 128}, Case{"mixtral"},
                                            Case{"qwen2_moe"}, Case{"qwen3_moe"}, Case{"gpt_oss"}, Case{"exaone_moe"}),
-                         [](const auto& test) { return std::string(test.param.folder); });
+                         name_of);
+
+constexpr const char* kGguf = "model.gguf";
+INSTANTIATE_TEST_SUITE_P(Gguf, Architectures,
+                         ::testing::Values(Case{"llama", 0, kGguf}, Case{"smollm3", 0, kGguf}, Case{"granite", 0, kGguf},
+                                           Case{"exaone4", 0, kGguf}, Case{"gemma3", 0, kGguf}, Case{"phi3", 128, kGguf},
+                                           Case{"qwen2_moe", 0, kGguf}, Case{"gpt_oss", 0, kGguf},
+                                           Case{"exaone_moe", 0, kGguf}),
+                         name_of);
 
 }  // namespace
 }  // namespace naru

@@ -19,6 +19,7 @@ Architecture architecture_gpt_oss() {
   return {
       .name = "gpt-oss",
       .json_names = {"gpt_oss"},
+      .yarn_truncates = false,
       .gguf_weights = {{"norm", "blk.{}.post_attention_norm"}, {"attention_post_norm", ""}},
       .json_weights = {{"sinks", "model.layers.{}.self_attn.sinks"},
                        {"router", "model.layers.{}.mlp.router"},

@@ -174,7 +174,7 @@ Config make_config(const Architecture& architecture, const Parameters& parameter
   config.logit_softcap = parameters.number("logit_softcap", 0);
   config.logit_scale = 1 / parameters.number("logit_divisor", 1);
   config.interleaved_rope = parameters.is_gguf() && architecture.interleaved_gguf;
-  config.ropes.push_back(make_rope(parameters, config.head_size, config.context, rope_divisors(parameters, config.context, weights)));
+  config.ropes.push_back(make_rope(parameters, {config.head_size, config.context, rope_divisors(parameters, config.context, weights), architecture.yarn_truncates}));
   read_experts(parameters, weights, config);
   if (architecture.configure != nullptr) architecture.configure(parameters, config);
   return config;

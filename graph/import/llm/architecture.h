@@ -16,6 +16,7 @@ struct Architecture {
   std::string_view name;                    ///< in GGUF's general.architecture
   std::vector<std::string_view> json_names = {};  ///< model_type in config.json; none: as `name`
   bool interleaved_gguf = false;            ///< GGUF stores pairs of the rotary embedding as neighbours
+  bool yarn_truncates = true;               ///< see RopeUse; GGUF does not state it
   std::vector<WeightName> gguf_weights = {};  ///< that differ from the common names
   std::vector<WeightName> json_weights = {};
   /// Adjusts what the common rules made of the parameters.

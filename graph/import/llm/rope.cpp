@@ -15,8 +15,8 @@ constexpr double kTurn = 2 * std::numbers::pi;
 
 struct Scaling {
   const Parameters& parameters;
+  const RopeUse& use;
   double factor = 1;
-  double wanted = 0;   ///< positions to be used
   double context = 0;  ///< positions trained
   double theta = 0;
 };
@@ -45,7 +45,7 @@ void scale_yarn(const Scaling& scaling, Rope& rope) {
   };
   double first = pair_of(scaling.parameters.number("rope_beta_fast", 32));
   double last = pair_of(scaling.parameters.number("rope_beta_slow", 1));
-  if (scaling.parameters.number("rope_truncate", 1) != 0) {
+  if (scaling.parameters.number("rope_truncate", scaling.use.yarn_truncates ? 1 : 0) != 0) {
     first = std::floor(first);
     last = std::ceil(last);
   }
@@ -65,7 +65,7 @@ void scale_yarn(const Scaling& scaling, Rope& rope) {
 
 /// Phi-3: a divisor per pair, one list for the trained context and one for more.
 void scale_long(const Scaling& scaling, Rope& rope) {
-  const bool stretched = scaling.wanted > scaling.context;
+  const bool stretched = static_cast<double>(scaling.use.context) > scaling.context;
   if (const auto divisors = scaling.parameters.list(stretched ? "rope_long" : "rope_short")) {
     if (divisors->size() != rope.inverse_frequencies.size()) {
       fail(ErrorCode::InvalidModel, "rope factors: got {}, expected {}", divisors->size(), rope.inverse_frequencies.size());
@@ -106,12 +106,12 @@ Rope plain_rope(double theta, std::int64_t dims) {
   return rope;
 }
 
-Rope make_rope(const Parameters& parameters, std::int64_t head_size, std::int64_t context,
-               const std::vector<float>& divisors) {
-  const auto part = static_cast<std::int64_t>(static_cast<double>(head_size) * parameters.number("rope_part", 1));
-  const std::int64_t dims = parameters.integer("rope_dims", 2, head_size, part);
+Rope make_rope(const Parameters& parameters, const RopeUse& use) {
+  const auto part = static_cast<std::int64_t>(static_cast<double>(use.head_size) * parameters.number("rope_part", 1));
+  const std::int64_t dims = parameters.integer("rope_dims", 2, use.head_size, part);
   const double theta = parameters.number("rope_theta", 10000);
   Rope rope = plain_rope(theta, dims);
+  const std::vector<float>& divisors = use.divisors;
   if (!divisors.empty()) {
     if (divisors.size() != rope.inverse_frequencies.size()) {
       fail(ErrorCode::InvalidModel, "rope factors: got {}, expected {}", divisors.size(), rope.inverse_frequencies.size());
@@ -121,7 +121,7 @@ Rope make_rope(const Parameters& parameters, std::int64_t head_size, std::int64_
   const std::string name = parameters.text("rope_kind").value_or("none");
   const auto* kind = std::find_if(std::begin(kKinds), std::end(kKinds), [&](const Kind& k) { return k.name == name; });
   if (kind == std::end(kKinds)) fail(ErrorCode::Unsupported, "rotary embedding: got scaling {}, which naru does not know", quote_name(name));
-  const Scaling scaling{parameters, parameters.number("rope_factor", 1), static_cast<double>(context),
+  const Scaling scaling{parameters, use, parameters.number("rope_factor", 1),
                         parameters.number("rope_context", parameters.number("context", 0)), theta};
   if (!(scaling.factor > 0) || (kind->needs_context && !(scaling.context > 1))) {
     fail(ErrorCode::InvalidModel, "rotary embedding: got factor {} over {} trained positions, expected positive ones", scaling.factor, scaling.context);
