@@ -193,14 +193,7 @@ constexpr std::array<DotLoop, kMaxDotRows> kDotF32 = {dot_f32<1, 4>, dot_f32<2, 
 
 #include "backends/cpu/linear/loops.inc"
 
-/// One row, whose time is that of reading the weights: fetched well before they are needed.
-constexpr int kPrefetchBytes = 4096;
-
-template <int kBytes>
-inline void prefetch(const Byte* from) {
-#pragma GCC unroll 16
-  for (int i = 0; i < kBytes; i += 64) _mm_prefetch(reinterpret_cast<const char*>(from + kPrefetchBytes + i), _MM_HINT_T0);
-}
+// One row, whose time is that of reading the weights.
 
 /// `kBits` bits of the codes of depth group `g`, half `v` of the rows, out of a plane.
 template <int kBits>

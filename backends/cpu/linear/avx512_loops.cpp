@@ -2,6 +2,12 @@
 #include "backends/cpu/isa.h"
 
 #if NARU_CPU_AVX2
+// gcc's own headers start some results from a register as it is, and warn of it.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#endif
+
 #include <immintrin.h>
 
 #include <bit>
@@ -11,12 +17,6 @@
 
 #include "backends/cpu/linear/formats.h"
 #include "backends/cpu/linear/instances.h"
-
-// gcc's own headers start some results from a register as it is, and warn of it.
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#endif
 
 namespace naru::cpu {
 namespace avx512_tiles {
