@@ -66,6 +66,7 @@ struct Job {
   GenerationOptions options;
   Sequence sequence;
   Sampler sampler;
+  std::optional<TokenConstraint> constraint;
   Detokenizer detokenizer;
   StopStrings stops;
   GenerationResult result;
@@ -114,6 +115,7 @@ struct Generator::Impl {
   }
 
   Generation submit(std::vector<TokenId> prompt, GenerationOptions request);
+  ConstraintVocabulary constraint_vocabulary();
   void run();
   void take_arrivals();
   void drop_stopped();
@@ -135,17 +137,26 @@ struct Generator::Impl {
   std::mutex mutex;
   std::condition_variable arrived;
   std::vector<JobPtr> arrivals;
+  std::optional<ConstraintVocabulary> vocabulary;
   std::uint64_t arrival_count = 0;
   GeneratorStats stats;
   bool stopping = false;
   std::thread thread;  // last: it uses everything above
 };
 
+/// The vocabulary as constraints need it, made when the first one comes.
+ConstraintVocabulary Generator::Impl::constraint_vocabulary() {
+  const std::lock_guard lock(mutex);
+  if (!vocabulary) vocabulary.emplace(language_model.tokenizer());
+  return *vocabulary;
+}
+
 Generation Generator::Impl::submit(std::vector<TokenId> prompt, GenerationOptions request) {
   language_model.check_prompt(prompt);
   auto job = std::make_unique<Job>(std::move(prompt), std::move(request), language_model.tokenizer(), language_model.vocab());
   const std::int64_t room = language_model.context() - job->sequence.prompt_tokens;
   job->token_limit = job->options.max_tokens > 0 ? std::min(job->options.max_tokens, room) : room;
+  if (job->options.grammar) job->constraint.emplace(*job->options.grammar, constraint_vocabulary());
   job->result.arrival_ns = now_ns();
   Generation handle(job->state);
   {
@@ -266,7 +277,8 @@ void Generator::Impl::use_logits(const StepPart& part, std::span<float> logits) 
 void Generator::Impl::advance(Job& job, std::span<float> logits) {
   std::optional<FinishReason> reason;
   try {
-    reason = accept(job, job.sampler.sample(logits));
+    const TokenMask* mask = job.constraint ? &job.constraint->next_mask() : nullptr;
+    reason = accept(job, job.sampler.sample(logits, mask));
   } catch (...) {
     end(job, std::current_exception());
     return;
@@ -290,6 +302,7 @@ std::optional<FinishReason> Generator::Impl::accept(Job& job, SampledToken chose
     token.top.emplace_back(top.id, top.log_probability);
   }
   job.sampler.accept(chosen.id);
+  if (job.constraint) job.constraint->accept(chosen.id);
   job.sequence.tokens.push_back(chosen.id);
   job.result.text += token.text;
   job.result.tokens.push_back(token);

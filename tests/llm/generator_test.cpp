@@ -155,6 +155,18 @@ TEST_F(GeneratorTest, EndsForEachReason) {
   EXPECT_TRUE(ended.text.empty());
 }
 
+TEST_F(GeneratorTest, KeepsToAGrammar) {
+  GeneratorOptions options;
+  options.context = 32;
+  Generator generator(model("cpu"), options);
+  GenerationOptions bound;
+  bound.grammar = Grammar::from_gbnf(R"(root ::= "t7" ("t8" | "t9"){2} "t7")");
+  const GenerationResult result = generator.submit({5, 6}, bound).wait();
+  EXPECT_EQ(result.finish, FinishReason::End);
+  ASSERT_EQ(result.tokens.size(), 5u) << result.text;
+  EXPECT_TRUE(result.text.starts_with("t7t") && result.text.ends_with("t7")) << result.text;
+}
+
 TEST_F(GeneratorTest, RefusesBadRequestsAndServesTheNext) {
   GeneratorOptions options;
   options.context = 16;

@@ -28,7 +28,8 @@ ALLOWED = {
     "backends/": INTERFACE + ("backends/host_queue.h",),
     "compiler/": COMPILER,
     "runtime/": RUNTIME,
-    "benchmarks/": RUNTIME + ("benchmarks/", "tools/io/"),
+    # Micro-benchmarks measure single kernels of a backend.
+    "benchmarks/": RUNTIME + ("backends/", "benchmarks/", "tools/io/"),
     # `naru bench` runs the harness of benchmarks/.
     "tools/": RUNTIME + ("benchmarks/", "tools/"),
     # Samples see what an application sees. Each is a project of its own, so its own headers are

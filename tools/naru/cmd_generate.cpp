@@ -17,7 +17,7 @@ namespace {
 
 struct GenerateCommand {
   LanguageOptions language;
-  std::string prompt, prompt_file, messages, metrics;
+  std::string prompt, prompt_file, messages, json_schema, grammar, metrics;
   bool json = false;
 };
 
@@ -94,6 +94,8 @@ int run(GenerateCommand& command) {
   const std::vector<TokenId> prompt = prompt_tokens(command, model, generator.tokenizer());
 
   GenerationOptions options = command.language.generation;
+  if (!command.json_schema.empty()) options.grammar = Grammar::from_json_schema(read_text(command.json_schema));
+  if (!command.grammar.empty()) options.grammar = Grammar::from_gbnf(read_text(command.grammar));
   if (!command.json) {
     options.on_token = [beginning = command.prompt](const GeneratedToken& token) mutable {
       std::cout << std::exchange(beginning, {}) << token.text << std::flush;
@@ -130,6 +132,8 @@ Command add_generate(CLI::App& app) {
   source->add_option("--prompt-file", command->prompt_file, "File with the text; - reads standard input");
   source->add_option("--messages", command->messages, "JSON file with a chat, [{\"role\", \"content\"}, ...], to answer");
   source->require_option(1);
+  CLI::Option* schema = sub->add_option("--json-schema", command->json_schema, "JSON schema file that the text must keep to");
+  sub->add_option("--grammar", command->grammar, "Grammar file (GBNF) that the text must keep to")->excludes(schema);
   sub->add_option("--logprobs", command->language.generation.logprobs, "Report this many most probable tokens with each (in JSON)")
       ->check(CLI::Range(0, 1000));
   sub->add_option("--metrics", command->metrics, "File for the figures (JSON)");

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "naru/constraint.h"
 #include "naru/engine.h"
 #include "naru/sampling.h"
 #include "naru/tokenizer.h"
@@ -38,6 +39,7 @@ struct GeneratedToken {
 struct GenerationOptions {
   SamplingParameters sampling{.temperature = 0};  ///< its log_probabilities are `logprobs`
   std::int64_t max_tokens = 0;     ///< 0: up to the context
+  std::optional<Grammar> grammar;  ///< what the text must keep to: a grammar or a JSON schema
   std::vector<std::string> stop;   ///< generation ends before the first of these texts
   bool ignore_end = false;         ///< go on after the model's end token (fixed-length measurements)
   int logprobs = -1;               ///< top tokens to report with each token; 0: its own only, -1: nothing
