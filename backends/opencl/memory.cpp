@@ -68,11 +68,4 @@ void Pool::give_back(const Location& location, std::int64_t size_bytes) noexcept
   if (range->second == slab.size_bytes && slab.size_bytes > kSlabBytes) slabs_.erase(found);
 }
 
-std::int64_t Pool::slab_bytes() const {
-  const std::lock_guard lock(mutex_);
-  std::int64_t total = 0;
-  for (const auto& [memory, slab] : slabs_) total += slab.size_bytes;
-  return total;
-}
-
 }  // namespace naru::opencl

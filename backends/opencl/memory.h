@@ -25,7 +25,6 @@ class Pool : public std::enable_shared_from_this<Pool> {
   /// A range that goes back to the pool when its last owner lets go.
   /// @throws Error OutOfMemory with the numbers.
   std::shared_ptr<const Location> allocate(std::int64_t size_bytes);
-  std::int64_t slab_bytes() const;
 
  private:
   struct Slab {
@@ -37,7 +36,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
 
   cl_context context_;
   std::int64_t max_slab_bytes_;
-  mutable std::mutex mutex_;
+  std::mutex mutex_;
   std::map<cl_mem, Slab> slabs_;
 };
 

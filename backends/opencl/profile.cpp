@@ -50,10 +50,8 @@ Profile describe(cl_platform_id platform, cl_device_id device) {
                         (memory == nullptr || std::string_view(memory) != "device");
   profile.memory_bytes = static_cast<std::int64_t>(number<cl_ulong>(device, CL_DEVICE_GLOBAL_MEM_SIZE));
   profile.max_allocation_bytes = static_cast<std::int64_t>(number<cl_ulong>(device, CL_DEVICE_MAX_MEM_ALLOC_SIZE));
-  profile.local_bytes = static_cast<std::int64_t>(number<cl_ulong>(device, CL_DEVICE_LOCAL_MEM_SIZE));
   profile.max_group = static_cast<std::int64_t>(number<std::size_t>(device, CL_DEVICE_MAX_WORK_GROUP_SIZE, 1));
   profile.compute_units = number<cl_uint>(device, CL_DEVICE_MAX_COMPUTE_UNITS, 1);
-  profile.address_alignment = number<cl_uint>(device, CL_DEVICE_MEM_BASE_ADDR_ALIGN, 1024) / 8;
   profile.float_lanes = number<cl_uint>(device, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT, 1);
   return profile;
 }

@@ -27,10 +27,8 @@ struct Profile {
   bool host_memory = false;    ///< a CPU device: host pointers are used in place
   std::int64_t memory_bytes = 0;
   std::int64_t max_allocation_bytes = 0;
-  std::int64_t local_bytes = 0;
   std::int64_t max_group = 1;
   std::int64_t compute_units = 1;
-  std::int64_t address_alignment = 128;
   std::int64_t float_lanes = 1;
   std::string built_in_kernels;
 

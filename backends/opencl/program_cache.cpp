@@ -1,8 +1,8 @@
 // ProgramCache: compilation, binaries, files.
 #include "backends/opencl/program_cache.h"
 
+#include <algorithm>
 #include <cstdlib>
-#include <cstring>
 #include <fstream>
 
 #include "compiler/kernel/print.h"
@@ -63,11 +63,6 @@ void write_checked(const std::filesystem::path& path, std::string_view payload) 
 ProgramCache::ProgramCache(cl_context context, const Profile& profile)
     : context_(context), profile_(profile), folder_(cache_folder()) {}
 
-ProgramCache::Counts ProgramCache::counts() const {
-  const std::lock_guard lock(mutex_);
-  return counts_;
-}
-
 ProgramCache::Source ProgramCache::source_of(const kernel::Kernel& kernel) const {
   Source source{{}, kernel::symbol_of(kernel), kernel::print(kernel, kernel::Dialect::OpenCl)};
   Hasher hasher;
@@ -115,7 +110,6 @@ ProgramCache::Program ProgramCache::load(const Hash128& batch) {
   if (!binary) return nullptr;
   Program program = from_binary(bytes_of(*binary));
   if (program == nullptr) return nullptr;
-  ++counts_.loaded;
   by_batch_[batch] = program;
   return program;
 }
@@ -153,7 +147,6 @@ void ProgramCache::compile(const std::vector<Source>& sources) {
   }
   const Hash128 batch = hasher.finish();
   ProgramHandle built = build(text);
-  counts_.compiled += static_cast<std::int64_t>(sources.size());
   std::size_t size = 0;
   std::string binary;
   if (api().GetProgramInfo(built.get(), CL_PROGRAM_BINARY_SIZES, sizeof(size), &size, nullptr) == CL_SUCCESS && size > 0) {

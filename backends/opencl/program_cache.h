@@ -34,12 +34,6 @@ class ProgramCache {
   /// @throws Error Device with the compiler's log.
   std::vector<BuiltKernel> get(std::span<const kernel::Kernel* const> kernels);
 
-  struct Counts {
-    std::int64_t compiled = 0;
-    std::int64_t loaded = 0;
-  };
-  Counts counts() const;
-
  private:
   struct Source {
     Hash128 key;
@@ -59,10 +53,9 @@ class ProgramCache {
   cl_context context_;
   const Profile& profile_;
   std::filesystem::path folder_;  ///< empty: nothing is kept on disk
-  mutable std::mutex mutex_;
+  std::mutex mutex_;
   std::map<Hash128, Program> by_kernel_;
   std::map<Hash128, Program> by_batch_;
-  Counts counts_;
 };
 
 }  // namespace naru::opencl

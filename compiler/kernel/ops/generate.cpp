@@ -1,7 +1,5 @@
 // Tensors made of little: constants, ranges, identities, shapes, window functions; running sums; top k.
 #include <algorithm>
-#include <cmath>
-#include <numbers>
 
 #include "compiler/kernel/walk.h"
 #include "graph/evaluate.h"
@@ -150,8 +148,6 @@ void lower_bit_cast(Lowering& lowering) {
   lowering.view_as_output(0, input);
 }
 
-std::string refuses_top_k(const NodeView& view, const Target& target) { return refuses_unless_constant<1>(view, target); }
-
 }  // namespace
 
 void add_generate_kernels(std::vector<KernelEntry>& table) {
@@ -161,7 +157,7 @@ void add_generate_kernels(std::vector<KernelEntry>& table) {
   }
   table.push_back({"ConstantOfShape", "data of the program", refuses_filled, lower_filled});
   for (const char* op : {"CumSum", "CumProd"}) table.push_back({op, "running value", refuses_types, lower_cumulative});
-  table.push_back({"TopK", "selection", refuses_top_k, lower_top_k});
+  table.push_back({"TopK", "selection", refuses_unless_constant<1>, lower_top_k});
   table.push_back({"BitCast", "view", refuses_types, lower_bit_cast});
 }
 

@@ -231,10 +231,6 @@ std::string refuses_view(const NodeView& view, const Target& target) {
   return refuses_type(view.dtype(0), target);
 }
 
-std::string refuses_pad(const NodeView& view, const Target& target) {
-  return refuses_unless_constant<1, 3>(view, target);
-}
-
 }  // namespace
 
 void add_movement_kernels(std::vector<KernelEntry>& table) {
@@ -249,7 +245,7 @@ void add_movement_kernels(std::vector<KernelEntry>& table) {
   table.push_back({"Tile", "strided copy", refuses_types, lower_tile});
   table.push_back({"DepthToSpace", "transpose", refuses_types, lower_depth_to_space});
   table.push_back({"SpaceToDepth", "transpose", refuses_types, lower_space_to_depth});
-  table.push_back({"Pad", "pad", refuses_pad, lower_pad});
+  table.push_back({"Pad", "pad", refuses_unless_constant<1, 3>, lower_pad});
 }
 
 }  // namespace naru::kernel

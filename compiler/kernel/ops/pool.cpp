@@ -251,15 +251,13 @@ void lower_roi_align(Lowering& lowering) {
   call.launch(naru::to_string(input.shape) + " -> " + naru::to_string(out));
 }
 
-std::string refuses_unpool(const NodeView& view, const Target& target) { return refuses_unless_constant<2>(view, target); }
-
 }  // namespace
 
 void add_pool_kernels(std::vector<KernelEntry>& table) {
   table.push_back({"MaxPool", "pool", refuses_types, lower_max});
   table.push_back({"AveragePool", "pool", refuses_types, lower_average});
   table.push_back({"LpPool", "pool", refuses_types, lower_lp});
-  table.push_back({"MaxUnpool", "scatter", refuses_unpool, lower_unpool});
+  table.push_back({"MaxUnpool", "scatter", refuses_unless_constant<2>, lower_unpool});
   table.push_back({"RoiAlign", "pool of regions", refuses_types, lower_roi_align});
 }
 

@@ -215,19 +215,11 @@ void lower_arg(Lowering& lowering) {
   call.launch(naru::to_string(input.shape));
 }
 
-std::string refuses_reduce(const NodeView& view, const Target& target) {
-  return refuses_unless_constant<1>(view, target);
-}
-
-std::string refuses_arg(const NodeView& view, const Target& target) {
-  return refuses_types(view, target);
-}
-
 }  // namespace
 
 void add_reduce_kernels(std::vector<KernelEntry>& table) {
-  for (const ReduceRow& row : kRows) table.push_back({row.op, "reduction", refuses_reduce, lower_reduce});
-  for (const char* op : {"ArgMax", "ArgMin"}) table.push_back({op, "reduction", refuses_arg, lower_arg});
+  for (const ReduceRow& row : kRows) table.push_back({row.op, "reduction", refuses_unless_constant<1>, lower_reduce});
+  for (const char* op : {"ArgMax", "ArgMin"}) table.push_back({op, "reduction", refuses_types, lower_arg});
 }
 
 }  // namespace naru::kernel

@@ -170,16 +170,12 @@ void lower_col2im(Lowering& lowering) {
   call.launch(naru::to_string(input.shape) + " -> " + naru::to_string(out));
 }
 
-std::string refuses_dft(const NodeView& view, const Target& target) { return refuses_unless_constant<1, 2>(view, target); }
-std::string refuses_stft(const NodeView& view, const Target& target) { return refuses_unless_constant<1, 3>(view, target); }
-std::string refuses_col2im(const NodeView& view, const Target& target) { return refuses_unless_constant<1, 2>(view, target); }
-
 }  // namespace
 
 void add_signal_kernels(std::vector<KernelEntry>& table) {
-  table.push_back({"DFT", "Fourier transform", refuses_dft, lower_dft});
-  table.push_back({"STFT", "Fourier transform", refuses_stft, lower_stft});
-  table.push_back({"Col2Im", "patches to image", refuses_col2im, lower_col2im});
+  table.push_back({"DFT", "Fourier transform", refuses_unless_constant<1, 2>, lower_dft});
+  table.push_back({"STFT", "Fourier transform", refuses_unless_constant<1, 3>, lower_stft});
+  table.push_back({"Col2Im", "patches to image", refuses_unless_constant<1, 2>, lower_col2im});
 }
 
 }  // namespace naru::kernel
