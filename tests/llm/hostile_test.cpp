@@ -93,6 +93,10 @@ TEST(HostileModel, TensorsAreChecked) {
   integers.infos.pop_back();
   integers.add_tensor("blk.0.ffn_down.weight", {12, 8}, 26, std::string(12 * 8 * 4, '\0'));
   expect_refusal(integers, "i32");
+  GgufBytes norm = model();
+  norm.infos.erase(norm.infos.begin() + 1);
+  norm.add_tensor("output_norm.weight", {8}, 24, std::string(8, '\0'));
+  expect_refusal(norm, "i8");
 }
 
 TEST(HostileModel, OtherArchitecturesAndKindsAreNamed) {

@@ -94,7 +94,9 @@ ValueId with_shared(LayerBuilder& at, ValueId x, ValueId y) {
   const std::int64_t inner = up_weight->shape()[0], hidden = at.config.hidden;
   const ValueId gate = at.linear(x, "shared.gate", inner, hidden), up = at.linear(x, "shared.up", inner, hidden);
   ValueId shared = at.linear(activate(at, gate, up), "shared.down", hidden, inner);
-  if (std::optional<Tensor> router = at.find("shared.router")) {
+  if (const std::optional<Tensor> router = at.find("shared.router")) {
+    // A vector in GGUF, a matrix of one row elsewhere.
+    if (router->numel() != hidden) fail(ErrorCode::InvalidModel, "weight shared.router: got {}, expected {} elements", to_string(*router), hidden);
     const ValueId weight = at.constant("shared.router", dequantize(*router).reshaped({1, hidden}), {1, hidden});
     shared = at.add("Mul", {shared, at.add("Sigmoid", {at.product(x, weight, "shared.router")})});
   }

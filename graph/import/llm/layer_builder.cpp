@@ -48,10 +48,8 @@ ValueId LayerBuilder::named(ValueId x, std::string name) {
 }
 
 ValueId LayerBuilder::constant(std::string_view name, Tensor value, const Shape& expected) {
-  const bool number = is_float(value.dtype()) || is_block(value.dtype());
-  if (value.shape() != expected || !number) {
-    fail(ErrorCode::InvalidModel, "weight {}: got {}, expected a float or block format of shape {}", full_name(name),
-         to_string(value), to_string(expected));
+  if (value.shape() != expected) {
+    fail(ErrorCode::InvalidModel, "weight {}: got {}, expected shape {}", full_name(name), to_string(value), to_string(expected));
   }
   return graph.add_constant(full_name(name), std::move(value));
 }

@@ -1,12 +1,25 @@
 // Names of weights: from naru's to the file's.
 #include "graph/import/llm/weights.h"
 
-#include <cstring>
+#include <algorithm>
 
 #include "graph/fail.h"
 #include "graph/model_file.h"
 
 namespace naru::llm {
+namespace {
+
+/// Equal tensors as one with a further first dimension.
+Tensor stacked(const std::vector<Tensor>& parts) {
+  std::vector<std::int64_t> dims = parts.front().shape().dims();
+  dims.insert(dims.begin(), static_cast<std::int64_t>(parts.size()));
+  Tensor all(parts.front().dtype(), Shape(std::move(dims)));
+  std::byte* at = all.mutable_data();
+  for (const Tensor& part : parts) at = std::copy_n(part.data(), part.size_bytes(), at);
+  return all;
+}
+
+}  // namespace
 
 Weights::Weights(TensorMap tensors, std::vector<WeightName> names) : tensors_(std::move(tensors)) {
   for (const WeightName& name : names) names_[name.own] = name.file;
@@ -27,6 +40,9 @@ std::optional<Tensor> Weights::find(std::string_view own, std::int64_t layer, st
 std::optional<Tensor> Weights::find_by_name(const std::string& name) {
   const auto found = tensors_.find(name);
   if (found == tensors_.end()) return std::nullopt;
+  if (!is_float(found->second.dtype()) && !is_block(found->second.dtype())) {
+    fail(ErrorCode::InvalidModel, "tensor {}: got {}, expected a float or block format", quote_name(name), to_string(found->second));
+  }
   taken_[found->first] = true;
   return found->second;
 }
@@ -37,23 +53,19 @@ std::optional<Tensor> Weights::find_experts(std::string_view own, std::int64_t l
   const std::string name = file_name(own, layer, part);
   const std::size_t at = name.find(kExpert);
   if (at == std::string::npos) return find_by_name(name);
-  Tensor all;
+  std::vector<Tensor> parts;
   for (std::int64_t i = 0; i < count; ++i) {
     const std::string one_name = std::string(name).replace(at, kExpert.size(), std::to_string(i));
-    const std::optional<Tensor> one = find_by_name(one_name);
+    std::optional<Tensor> one = find_by_name(one_name);
     if (!one && i == 0) return std::nullopt;
     if (!one) fail(ErrorCode::InvalidModel, "tensor {}: is missing", quote_name(one_name));
-    if (i == 0) {
-      std::vector<std::int64_t> dims = one->shape().dims();
-      dims.insert(dims.begin(), count);
-      all = Tensor(one->dtype(), Shape(std::move(dims)));
-    }
-    if (one->dtype() != all.dtype() || one->size_bytes() * count != all.size_bytes()) {
+    const Tensor& first = i == 0 ? *one : parts.front();
+    if (one->dtype() != first.dtype() || one->shape() != first.shape()) {
       fail(ErrorCode::InvalidModel, "tensor {}: got {}, expected it as that of expert 0", quote_name(one_name), to_string(*one));
     }
-    std::memcpy(all.mutable_data() + i * one->size_bytes(), one->data(), static_cast<std::size_t>(one->size_bytes()));
+    parts.push_back(std::move(*one));
   }
-  return all;
+  return stacked(parts);
 }
 
 Tensor Weights::take(std::string_view own, std::int64_t layer, std::string_view part) {

@@ -32,6 +32,7 @@ class Weights {
   Weights(TensorMap tensors, std::vector<WeightName> names);
 
   static constexpr std::int64_t kNoLayer = -1;
+  /// @throws Error InvalidModel for a tensor of integers.
   std::optional<Tensor> find(std::string_view own, std::int64_t layer = kNoLayer, std::string_view part = "weight");
   /// @throws Error InvalidModel when there is none.
   Tensor take(std::string_view own, std::int64_t layer = kNoLayer, std::string_view part = "weight");
