@@ -128,7 +128,7 @@ Engine::Impl::Impl(const EngineOptions& engine_options) : options(engine_options
     options.threads = std::max(1, cores / options.streams);
   }
   for (const std::string& id : expand_devices(options.devices)) {
-    devices.push_back(open_device(id, {options.threads, options.streams}));
+    devices.push_back(open_device(id, {options.threads, options.streams, options.exact}));
     device_ids.push_back(devices.back()->info().id);
   }
   scheduler = std::make_unique<Scheduler>(options.streams, static_cast<std::size_t>(options.max_queued));

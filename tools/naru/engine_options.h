@@ -13,6 +13,7 @@ struct DeviceChoice {
   int streams = 1;
   int optimisation = 2;
   bool strict = false;
+  bool exact = false;
   double memory_budget_mib = 0;
 
   void add_to(CLI::App& command) {
@@ -25,6 +26,7 @@ struct DeviceChoice {
         ->check(CLI::Range(0, 2))
         ->capture_default_str();
     command.add_flag("--strict", strict, "Fail when a node runs without a kernel of its own on a device");
+    command.add_flag("--exact", exact, "Compute language models in f32; by default activations are rounded to 8 bits");
     command.add_option("--memory-budget", memory_budget_mib, "MiB that weights and workspace may take; 0: no limit");
   }
 
@@ -35,6 +37,7 @@ struct DeviceChoice {
     options.streams = streams;
     options.optimisation = optimisation;
     options.strict = strict;
+    options.exact = exact;
     options.memory_budget_bytes = static_cast<std::int64_t>(memory_budget_mib * 1048576.0);
     return options;
   }

@@ -37,6 +37,7 @@ struct EngineOptions {
   int threads = 0;           ///< cores of one stream; 0: all of the machine divided by `streams`
   int streams = 1;           ///< executions side by side on one device
   bool strict = false;       ///< a node without a kernel of its own on a device is an error
+  bool exact = false;        ///< block-quantised weights meet f32 activations, not ones rounded to 8 bits
   int optimisation = 2;      ///< 0: as loaded, 1: folded and cleaned, 2: fused
   int max_plans = 64;        ///< shape-specialised plans kept per model
   int max_queued = 1024;     ///< requests that may wait; more are refused
