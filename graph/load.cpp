@@ -80,8 +80,9 @@ bool looks_like_safetensors(Bytes bytes) { return bytes.size() > 9 && as_text(by
   const std::string_view text = as_text(bytes);
   for (const Stranger& stranger : kStrangers) {
     if (text.starts_with(stranger.start)) {
-      fail(ErrorCode::InvalidModel, "file {}: got {}, expected an ONNX, GGUF, naru or naru text model",
-           label, stranger.name);
+      fail(ErrorCode::InvalidModel,
+           "file {}: got {}, expected an ONNX, GGUF, naru or naru text model", label,
+           stranger.name);
     }
   }
   fail(ErrorCode::InvalidModel,
@@ -92,8 +93,9 @@ bool looks_like_safetensors(Bytes bytes) { return bytes.size() > 9 && as_text(by
 
 Graph load_language_model(const std::filesystem::path& path, const ModelLoadOptions& options) {
   const llm::CacheOptions cache{options.kv_type, options.page_tokens};
-  Graph graph = std::filesystem::is_directory(path) ? llm::build_hf_model(path, cache, options.context)
-                                                    : llm::build_gguf_model(load_gguf(path), cache, options.context);
+  Graph graph = std::filesystem::is_directory(path)
+                    ? llm::build_hf_model(path, cache, options.context)
+                    : llm::build_gguf_model(load_gguf(path), cache, options.context);
   verify(graph);
   infer_types(graph);
   return graph;
@@ -111,7 +113,8 @@ Graph load_as(ModelFormat format, const std::filesystem::path& path,
   }
   if (looks_like_safetensors(bytes)) {
     fail(ErrorCode::Unsupported,
-         "safetensors files hold weights alone, expected the folder that holds them and config.json");
+         "safetensors files hold weights alone, expected the folder that holds them and "
+         "config.json");
   }
   fail_unknown(quote_name(path.native()), bytes);
 }

@@ -1,4 +1,5 @@
-// Block-quantised storage: blocks to floats for every block element type, floats to blocks for some.
+// Block-quantised storage: blocks to floats for every block element type, floats to blocks for
+// some.
 #pragma once
 
 #include <cstddef>

@@ -5,8 +5,9 @@
 #include <cstring>
 #include <span>
 
-#include "graph/scalar.h"
 #include "naru/dtype.h"
+
+#include "graph/scalar.h"
 
 namespace naru::block {
 

@@ -22,7 +22,9 @@ unsigned even_signs(unsigned seven) {
   return seven | static_cast<unsigned>(std::popcount(seven) & 1) << 7;
 }
 
-float signed_by(float value, unsigned signs, int j) { return (signs >> j & 1) != 0 ? -value : value; }
+float signed_by(float value, unsigned signs, int j) {
+  return (signs >> j & 1) != 0 ? -value : value;
+}
 
 void put_eight(unsigned code, unsigned signs, float scale, float* to) {
   for (int j = 0; j < 8; ++j) to[j] = signed_by(scale * kMagnitudes2[code >> 2 * j & 3], signs, j);
@@ -71,7 +73,8 @@ void decode_iq2_s(const std::uint8_t* block, float* to) {
   for (int i = 0; i < kSubBlocks * kGroups; ++i, to += 8) {
     const unsigned high = block[66 + i / 4] >> (i % 4 * 2) & 3u;
     const unsigned level = block[74 + i / 4] >> (i / 2 % 2 * 4) & 15u;
-    put_eight(kGrid2s[block[2 + i] | high << 8], block[34 + i], half_steps(scale, level, 0.25f), to);
+    put_eight(kGrid2s[block[2 + i] | high << 8], block[34 + i], half_steps(scale, level, 0.25f),
+              to);
   }
 }
 
@@ -117,7 +120,8 @@ void decode_iq1_s(const std::uint8_t* block, float* to) {
 void decode_iq1_m(const std::uint8_t* block, float* to) {
   const std::uint8_t* scales = block + 48;
   unsigned bits = 0;
-  for (int i = 0; i < 4; ++i) bits |= static_cast<unsigned>(read_u16(scales + 2 * i) >> 12) << 4 * i;
+  for (int i = 0; i < 4; ++i)
+    bits |= static_cast<unsigned>(read_u16(scales + 2 * i) >> 12) << 4 * i;
   const float scale = f16_to_f32(static_cast<std::uint16_t>(bits));
   for (int i = 0; i < kSubBlocks * kGroups; ++i, to += 8) {
     const unsigned level = read_u16(scales + i / 8 * 2) >> (i / 2 % 4 * 3) & 7u;
@@ -128,8 +132,8 @@ void decode_iq1_m(const std::uint8_t* block, float* to) {
 }
 
 constexpr Codec kCodecs[] = {
-    {DType::IQ1_S, decode_iq1_s},   {DType::IQ1_M, decode_iq1_m},     {DType::IQ2_XXS, decode_iq2_xxs},
-    {DType::IQ2_XS, decode_iq2_xs}, {DType::IQ2_S, decode_iq2_s},     {DType::IQ3_XXS, decode_iq3_xxs},
+    {DType::IQ1_S, decode_iq1_s},   {DType::IQ1_M, decode_iq1_m}, {DType::IQ2_XXS, decode_iq2_xxs},
+    {DType::IQ2_XS, decode_iq2_xs}, {DType::IQ2_S, decode_iq2_s}, {DType::IQ3_XXS, decode_iq3_xxs},
     {DType::IQ3_S, decode_iq3_s},
 };
 

@@ -1,5 +1,5 @@
-// Super-blocks of 256 elements whose sub-blocks have small integer scales: Q2_K to Q6_K, Q8_K. Q4_K to
-// Q6_K are written too.
+// Super-blocks of 256 elements whose sub-blocks have small integer scales: Q2_K to Q6_K, Q8_K. Q4_K
+// to Q6_K are written too.
 #include <algorithm>
 #include <cmath>
 
@@ -100,7 +100,9 @@ void decode_q8(const std::uint8_t* block, float* to) {
 
 /// The nearest level in [low, high]; `low` for NaN.
 int round_to(float value, int low, int high) {
-  return value > static_cast<float>(low) ? static_cast<int>(std::lround(std::min(value, static_cast<float>(high)))) : low;
+  return value > static_cast<float>(low)
+             ? static_cast<int>(std::lround(std::min(value, static_cast<float>(high))))
+             : low;
 }
 
 /// x is about scale * level + offset.
@@ -143,7 +145,8 @@ Fit fit_affine(const float* x, int count, int high) {
 
 /// Levels -32 to 31; the value of largest magnitude gets the lowest.
 Fit fit_symmetric(const float* x, int count) {
-  const float* extreme = std::max_element(x, x + count, [](float a, float b) { return std::fabs(a) < std::fabs(b); });
+  const float* extreme =
+      std::max_element(x, x + count, [](float a, float b) { return std::fabs(a) < std::fabs(b); });
   return best_fit(x, count, -32, 31, {*extreme / -32, 0});
 }
 
@@ -160,7 +163,8 @@ void write_six_bit_pair(std::uint8_t* packed, int i, SixBitPair pair) {
 
 template <bool has_fifth>
 void encode_q4_q5(const float* from, std::uint8_t* block) {
-  constexpr int kHigh = has_fifth ? 31 : 15, kNibblesAt = has_fifth ? 48 : 16, kBytes = has_fifth ? 176 : 144;
+  constexpr int kHigh = has_fifth ? 31 : 15, kNibblesAt = has_fifth ? 48 : 16,
+                kBytes = has_fifth ? 176 : 144;
   std::fill(block, block + kBytes, std::uint8_t{0});
   Fit fits[8];
   float scale = 0, minimum = 0;
@@ -177,11 +181,14 @@ void encode_q4_q5(const float* from, std::uint8_t* block) {
     const SixBitPair pair{scale > 0 ? round_to(fits[i].scale / scale, 0, 63) : 0,
                           minimum > 0 ? round_to(-fits[i].offset / minimum, 0, 63) : 0};
     write_six_bit_pair(block + 4, i, pair);
-    const float step = scale * static_cast<float>(pair.scale), offset = minimum * static_cast<float>(pair.minimum);
+    const float step = scale * static_cast<float>(pair.scale),
+                offset = minimum * static_cast<float>(pair.minimum);
     for (int j = 32 * i; j < 32 * i + 32; ++j) {
       const int level = step > 0 ? round_to((from[j] + offset) / step, 0, kHigh) : 0;
-      block[kNibblesAt + j / 64 * 32 + j % 32] |= static_cast<std::uint8_t>((level & 15) << (j % 64 / 32 * 4));
-      if constexpr (has_fifth) block[16 + j % 32] |= static_cast<std::uint8_t>(level >> 4 << (j / 32));
+      block[kNibblesAt + j / 64 * 32 + j % 32] |=
+          static_cast<std::uint8_t>((level & 15) << (j % 64 / 32 * 4));
+      if constexpr (has_fifth)
+        block[16 + j % 32] |= static_cast<std::uint8_t>(level >> 4 << (j / 32));
     }
   }
 }
@@ -203,7 +210,8 @@ void encode_q6(const float* from, std::uint8_t* block) {
     for (int j = 16 * i; j < 16 * i + 16; ++j) {
       const int level = (step != 0 ? round_to(from[j] / step, -32, 31) : 0) + 32;
       block[j / 128 * 64 + j % 64] |= static_cast<std::uint8_t>((level & 15) << (j % 128 / 64 * 4));
-      block[128 + j / 128 * 32 + j % 32] |= static_cast<std::uint8_t>(level >> 4 << (j % 128 / 32 * 2));
+      block[128 + j / 128 * 32 + j % 32] |=
+          static_cast<std::uint8_t>(level >> 4 << (j % 128 / 32 * 2));
     }
   }
 }

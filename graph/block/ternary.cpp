@@ -19,7 +19,8 @@ void decode_tq1(const std::uint8_t* block, float* to) {
   const float scale = read_f16(block + 52);
   for (const Run& run : kRuns) {
     for (int row = 0; row < run.rows; ++row) {
-      for (int j = 0; j < run.bytes; ++j) *to++ = scale * static_cast<float>(digit(block[j], row) - 1);
+      for (int j = 0; j < run.bytes; ++j)
+        *to++ = scale * static_cast<float>(digit(block[j], row) - 1);
     }
     block += run.bytes;
   }

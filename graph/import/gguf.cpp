@@ -49,9 +49,9 @@ struct StoredType {
 };
 /// The format's numbers of element types. Numbers that are missing here were withdrawn.
 constexpr StoredType kStoredTypes[] = {
-    {0, DType::F32},      {1, DType::F16},     {2, DType::Q4_0},   {3, DType::Q4_1},
-    {6, DType::Q5_0},     {7, DType::Q5_1},    {8, DType::Q8_0},   {9, DType::Q8_1},
-    {10, DType::Q2_K},    {11, DType::Q3_K},   {12, DType::Q4_K},  {13, DType::Q5_K},
+    {0, DType::F32},      {1, DType::F16},     {2, DType::Q4_0},     {3, DType::Q4_1},
+    {6, DType::Q5_0},     {7, DType::Q5_1},    {8, DType::Q8_0},     {9, DType::Q8_1},
+    {10, DType::Q2_K},    {11, DType::Q3_K},   {12, DType::Q4_K},    {13, DType::Q5_K},
     {14, DType::Q6_K},    {15, DType::Q8_K},   {16, DType::IQ2_XXS}, {17, DType::IQ2_XS},
     {18, DType::IQ3_XXS}, {19, DType::IQ1_S},  {20, DType::IQ4_NL},  {21, DType::IQ3_S},
     {22, DType::IQ2_S},   {23, DType::IQ4_XS}, {24, DType::I8},      {25, DType::I16},
@@ -82,7 +82,8 @@ class Reader {
       fail(ErrorCode::InvalidModel, "byte {}: got {} bytes to read, expected at most the {} left",
            position_, size, left());
     }
-    const Bytes taken = bytes_.subspan(static_cast<std::size_t>(position_), static_cast<std::size_t>(size));
+    const Bytes taken =
+        bytes_.subspan(static_cast<std::size_t>(position_), static_cast<std::size_t>(size));
     position_ += static_cast<std::int64_t>(size);
     return taken;
   }
@@ -107,8 +108,8 @@ class Reader {
   std::int64_t count(const char* what, std::int64_t smallest) {
     const auto value = number<std::uint64_t>();
     if (value > static_cast<std::uint64_t>(left() / smallest)) {
-      fail(ErrorCode::InvalidModel, "{}: got {}, expected at most the {} that {} bytes can hold", what,
-           value, left() / smallest, left());
+      fail(ErrorCode::InvalidModel, "{}: got {}, expected at most the {} that {} bytes can hold",
+           what, value, left() / smallest, left());
     }
     return static_cast<std::int64_t>(value);
   }
@@ -160,99 +161,112 @@ struct TensorInfo {
 TensorInfo read_tensor_info(Reader& reader) {
   TensorInfo info;
   info.name = reader.text(kMaxTensorNameBytes);
-  return with_context([&] { return "reading tensor " + quote_name(info.name); }, [&] {
-    const auto rank = reader.number<std::uint32_t>();
-    if (rank > kMaxRank) {
-      fail(ErrorCode::InvalidModel, "rank: got {}, expected at most {}", rank, kMaxRank);
-    }
-    std::vector<std::int64_t> dims;  // innermost first
-    for (std::uint32_t i = 0; i < rank; ++i) {
-      dims.push_back(reader.number<std::int64_t>());
-      if (dims.back() < 0) fail(ErrorCode::InvalidModel, "dimension: got {}, expected >= 0", dims.back());
-    }
-    info.dtype = stored_dtype(reader.number<std::uint32_t>());
-    const std::int64_t block = dtype_info(info.dtype).block_elements;
-    const std::int64_t row = dims.empty() ? 1 : dims.front();
-    if (row % block != 0) {
-      fail(ErrorCode::InvalidModel, "rows: got {} elements of {}, expected a multiple of {}", row,
-           to_string(info.dtype), block);
-    }
-    std::reverse(dims.begin(), dims.end());
-    info.shape = Shape(std::move(dims));
-    info.offset = reader.number<std::uint64_t>();
-    return info;
-  });
+  return with_context(
+      [&] { return "reading tensor " + quote_name(info.name); },
+      [&] {
+        const auto rank = reader.number<std::uint32_t>();
+        if (rank > kMaxRank) {
+          fail(ErrorCode::InvalidModel, "rank: got {}, expected at most {}", rank, kMaxRank);
+        }
+        std::vector<std::int64_t> dims;  // innermost first
+        for (std::uint32_t i = 0; i < rank; ++i) {
+          dims.push_back(reader.number<std::int64_t>());
+          if (dims.back() < 0)
+            fail(ErrorCode::InvalidModel, "dimension: got {}, expected >= 0", dims.back());
+        }
+        info.dtype = stored_dtype(reader.number<std::uint32_t>());
+        const std::int64_t block = dtype_info(info.dtype).block_elements;
+        const std::int64_t row = dims.empty() ? 1 : dims.front();
+        if (row % block != 0) {
+          fail(ErrorCode::InvalidModel, "rows: got {} elements of {}, expected a multiple of {}",
+               row, to_string(info.dtype), block);
+        }
+        std::reverse(dims.begin(), dims.end());
+        info.shape = Shape(std::move(dims));
+        info.offset = reader.number<std::uint64_t>();
+        return info;
+      });
 }
 
 std::int64_t alignment_of(const GgufFile& file) {
-  const auto entry = std::find_if(file.entries.begin(), file.entries.end(), [](const GgufEntry& e) {
-    return e.key == "general.alignment";
-  });
+  const auto entry = std::find_if(file.entries.begin(), file.entries.end(),
+                                  [](const GgufEntry& e) { return e.key == "general.alignment"; });
   if (entry == file.entries.end()) return kDefaultAlignment;
   const GgufValue& value = entry->value;
   const std::int64_t alignment = value.is_array ? 0 : value.integer().value_or(0);
   const bool power_of_two = alignment > 0 && (alignment & (alignment - 1)) == 0;
   if (value.kind != GgufKind::U32 || !power_of_two || alignment < 8 || alignment > kMaxAlignment) {
-    fail(ErrorCode::InvalidModel, "general.alignment: got {}, expected a u32 power of two in [8, {}]",
-         alignment, kMaxAlignment);
+    fail(ErrorCode::InvalidModel,
+         "general.alignment: got {}, expected a u32 power of two in [8, {}]", alignment,
+         kMaxAlignment);
   }
   return alignment;
 }
 
 /// Places the tensors in the data section, which `data` is.
-void place_tensors(GgufFile& file, std::vector<TensorInfo> infos, Bytes data, std::int64_t alignment) {
+void place_tensors(GgufFile& file, std::vector<TensorInfo> infos, Bytes data,
+                   std::int64_t alignment) {
   struct Range {
     std::int64_t begin, end;
     std::string_view name;
   };
   std::vector<Range> ranges;
   for (TensorInfo& info : infos) {
-    with_context([&] { return "placing tensor " + quote_name(info.name); }, [&] {
-      const std::int64_t size = storage_bytes(info.dtype, info.shape.numel());
-      const auto available = static_cast<std::int64_t>(data.size());
-      if (info.offset > static_cast<std::uint64_t>(available) ||
-          size > available - static_cast<std::int64_t>(info.offset)) {
-        fail(ErrorCode::InvalidModel, "data: got {} bytes at offset {}, expected to end within the {} bytes of data",
-             size, info.offset, available);
-      }
-      const auto begin = static_cast<std::int64_t>(info.offset);
-      if (begin % alignment != 0) {
-        fail(ErrorCode::InvalidModel, "offset: got {}, expected a multiple of {}", begin, alignment);
-      }
-      if (size > 0) ranges.push_back({begin, begin + size, info.name});
-      auto* at = const_cast<std::byte*>(data.data() + begin);
-      file.tensors.push_back({info.name, Tensor::wrap(info.dtype, std::move(info.shape), at, file.owners.front())});
-    });
+    with_context(
+        [&] { return "placing tensor " + quote_name(info.name); },
+        [&] {
+          const std::int64_t size = storage_bytes(info.dtype, info.shape.numel());
+          const auto available = static_cast<std::int64_t>(data.size());
+          if (info.offset > static_cast<std::uint64_t>(available) ||
+              size > available - static_cast<std::int64_t>(info.offset)) {
+            fail(ErrorCode::InvalidModel,
+                 "data: got {} bytes at offset {}, expected to end within the {} bytes of data",
+                 size, info.offset, available);
+          }
+          const auto begin = static_cast<std::int64_t>(info.offset);
+          if (begin % alignment != 0) {
+            fail(ErrorCode::InvalidModel, "offset: got {}, expected a multiple of {}", begin,
+                 alignment);
+          }
+          if (size > 0) ranges.push_back({begin, begin + size, info.name});
+          auto* at = const_cast<std::byte*>(data.data() + begin);
+          file.tensors.push_back({info.name, Tensor::wrap(info.dtype, std::move(info.shape), at,
+                                                          file.owners.front())});
+        });
   }
-  std::sort(ranges.begin(), ranges.end(), [](const Range& a, const Range& b) { return a.begin < b.begin; });
+  std::sort(ranges.begin(), ranges.end(),
+            [](const Range& a, const Range& b) { return a.begin < b.begin; });
   for (std::size_t i = 1; i < ranges.size(); ++i) {
     if (ranges[i].begin < ranges[i - 1].end) {
-      fail(ErrorCode::InvalidModel, "tensors {} and {}: their data overlap", quote_name(ranges[i - 1].name),
-           quote_name(ranges[i].name));
+      fail(ErrorCode::InvalidModel, "tensors {} and {}: their data overlap",
+           quote_name(ranges[i - 1].name), quote_name(ranges[i].name));
     }
   }
 }
 
 void check_header(Reader& reader, GgufFile& file) {
   const Bytes magic = reader.take(4);
-  if (std::memcmp(magic.data(), "GGUF", 4) != 0) fail(ErrorCode::InvalidModel, "start: got no GGUF file");
+  if (std::memcmp(magic.data(), "GGUF", 4) != 0)
+    fail(ErrorCode::InvalidModel, "start: got no GGUF file");
   file.version = reader.number<std::uint32_t>();
   if ((file.version & 0xffff) == 0 && file.version != 0) {
     fail(ErrorCode::Unsupported, "GGUF: got a big-endian file, expected a little-endian one");
   }
   if (file.version < kFirstVersion || file.version > kLastVersion) {
-    fail(ErrorCode::Unsupported, "GGUF version: got {}, expected {} or {}", file.version, kFirstVersion,
-         kLastVersion);
+    fail(ErrorCode::Unsupported, "GGUF version: got {}, expected {} or {}", file.version,
+         kFirstVersion, kLastVersion);
   }
 }
 
 [[noreturn]] void fail_kind(std::string_view key, const GgufValue* value, const char* expected) {
   fail(ErrorCode::InvalidModel, "key {}: got {}, expected {}", quote_name(key),
-       value == nullptr ? "nothing" : (value->is_array ? "an array" : "another kind of value"), expected);
+       value == nullptr ? "nothing" : (value->is_array ? "an array" : "another kind of value"),
+       expected);
 }
 
 /// The sibling's path when `path` ends in -<number>-of-<count>.gguf; empty otherwise.
-std::filesystem::path sibling(const std::filesystem::path& path, std::int64_t number, std::int64_t count) {
+std::filesystem::path sibling(const std::filesystem::path& path, std::int64_t number,
+                              std::int64_t count) {
   const std::string name = path.filename().native();
   const std::string own = fmt::format("-{:05}-of-{:05}.gguf", 1, count);
   if (!name.ends_with(own)) return {};
@@ -322,7 +336,8 @@ double GgufFile::number(std::string_view key, double otherwise) const {
 
 std::string_view GgufFile::text(std::string_view key) const {
   const GgufValue* value = find(key);
-  if (value == nullptr || value->is_array || value->kind != GgufKind::String) fail_kind(key, value, "a string");
+  if (value == nullptr || value->is_array || value->kind != GgufKind::String)
+    fail_kind(key, value, "a string");
   return value->strings.front();
 }
 
@@ -377,8 +392,8 @@ GgufFile read_gguf(Bytes bytes, std::shared_ptr<const void> owner) {
   const std::int64_t data_at = CheckedSize(reader.position()).align_up(alignment).value();
   const auto size = static_cast<std::int64_t>(bytes.size());
   // A file without tensors may end before the padding.
-  place_tensors(file, std::move(infos), bytes.subspan(static_cast<std::size_t>(std::min(data_at, size))),
-                alignment);
+  place_tensors(file, std::move(infos),
+                bytes.subspan(static_cast<std::size_t>(std::min(data_at, size))), alignment);
   file.index();
   return file;
 }
@@ -388,10 +403,12 @@ GgufFile load_gguf(const std::filesystem::path& path) {
   const std::int64_t count = file.integer("split.count", 1);
   if (count == 1) return file;
   if (count < 1 || count > kLimits.max_external_files) {
-    fail(ErrorCode::InvalidModel, "split.count: got {}, expected [1, {}]", count, kLimits.max_external_files);
+    fail(ErrorCode::InvalidModel, "split.count: got {}, expected [1, {}]", count,
+         kLimits.max_external_files);
   }
   if (file.integer("split.no", 0) != 0 || sibling(path, 1, count).empty()) {
-    fail(ErrorCode::InvalidModel, "file {}: got one of {} parts, expected the first, named ...-00001-of-{:05}.gguf",
+    fail(ErrorCode::InvalidModel,
+         "file {}: got one of {} parts, expected the first, named ...-00001-of-{:05}.gguf",
          quote_name(path.native()), count, count);
   }
   for (std::int64_t number = 2; number <= count; ++number) {
@@ -402,9 +419,11 @@ GgufFile load_gguf(const std::filesystem::path& path) {
     }
     file.append(std::move(part));
   }
-  const auto expected = file.integer("split.tensors.count", static_cast<std::int64_t>(file.tensors.size()));
+  const auto expected =
+      file.integer("split.tensors.count", static_cast<std::int64_t>(file.tensors.size()));
   if (expected != static_cast<std::int64_t>(file.tensors.size())) {
-    fail(ErrorCode::InvalidModel, "split model: got {} tensors, expected {}", file.tensors.size(), expected);
+    fail(ErrorCode::InvalidModel, "split model: got {} tensors, expected {}", file.tensors.size(),
+         expected);
   }
   file.index();
   return file;

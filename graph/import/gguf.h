@@ -19,8 +19,19 @@ namespace naru {
 
 /// Element kinds of key-values, with the numbers that the format gives them.
 enum class GgufKind : std::uint32_t {
-  U8 = 0, I8 = 1, U16 = 2, I16 = 3, U32 = 4, I32 = 5, F32 = 6, Bool = 7, String = 8, Array = 9,
-  U64 = 10, I64 = 11, F64 = 12
+  U8 = 0,
+  I8 = 1,
+  U16 = 2,
+  I16 = 3,
+  U32 = 4,
+  I32 = 5,
+  F32 = 6,
+  Bool = 7,
+  String = 8,
+  Array = 9,
+  U64 = 10,
+  I64 = 11,
+  F64 = 12
 };
 
 /// One value: a number or string, or an array of them (arrays of arrays are refused). Strings refer
@@ -29,8 +40,8 @@ struct GgufValue {
   GgufKind kind = GgufKind::U8;  ///< of the value, or of the array's elements
   bool is_array = false;
   std::int64_t count = 1;
-  std::span<const std::byte> numbers;      ///< the elements as stored, little-endian
-  std::vector<std::string_view> strings;   ///< for GgufKind::String
+  std::span<const std::byte> numbers;     ///< the elements as stored, little-endian
+  std::vector<std::string_view> strings;  ///< for GgufKind::String
 
   /// Element `i` of an integer or bool kind; nullopt for other kinds and u64 above 63 bits.
   std::optional<std::int64_t> integer(std::int64_t i = 0) const;

@@ -19,7 +19,8 @@ struct NamedTensor {
 
 /// Reads a file from memory, which `owner` keeps alive.
 /// @throws Error InvalidModel, or Unsupported for element types that naru lacks.
-std::vector<NamedTensor> read_safetensors(std::span<const std::byte> bytes, std::shared_ptr<const void> owner);
+std::vector<NamedTensor> read_safetensors(std::span<const std::byte> bytes,
+                                          std::shared_ptr<const void> owner);
 
 /// Maps a file and reads it.
 std::vector<NamedTensor> load_safetensors(const std::filesystem::path& path);

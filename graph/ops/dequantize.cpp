@@ -18,8 +18,8 @@ void require_whole_blocks(const InferContext& ctx, std::size_t i) {
   ctx.require(!shape->empty(), "input {}: got a scalar, expected rows of {}", i, info.name);
   const Dim& row = shape->back();
   ctx.require(!row.is_known() || row.value() % info.block_elements == 0,
-              "input {}: got rows of {} elements, expected a multiple of {} for {}", i, row.to_string(),
-              info.block_elements, info.name);
+              "input {}: got rows of {} elements, expected a multiple of {} for {}", i,
+              row.to_string(), info.block_elements, info.name);
 }
 
 namespace {
@@ -44,7 +44,8 @@ void reference_dequantize(ReferenceContext& ctx) {
   }
   const std::span<const float> from = values.as<float>();
   for (std::size_t i = 0; i < from.size(); ++i) {
-    store_f64(out.dtype(), out.mutable_data(), static_cast<std::int64_t>(i), static_cast<double>(from[i]));
+    store_f64(out.dtype(), out.mutable_data(), static_cast<std::int64_t>(i),
+              static_cast<double>(from[i]));
   }
 }
 

@@ -14,14 +14,14 @@
 namespace naru {
 namespace {
 
-constexpr std::size_t kX = 0, kChosen = 1, kWeights = 2, kGate = 3, kUp = 4, kDown = 5, kGateBias = 6,
-                      kUpBias = 7, kDownBias = 8;
+constexpr std::size_t kX = 0, kChosen = 1, kWeights = 2, kGate = 3, kUp = 4, kDown = 5,
+                      kGateBias = 6, kUpBias = 7, kDownBias = 8;
 
 // Shapes
 
 /// Checks a stack of matrices [experts, outputs, inputs] and its bias [experts, outputs].
-void check_matrices(InferContext& ctx, std::size_t i, std::size_t bias, const Dim& experts, const Dim& outputs,
-                    const Dim& inputs) {
+void check_matrices(InferContext& ctx, std::size_t i, std::size_t bias, const Dim& experts,
+                    const Dim& outputs, const Dim& inputs) {
   const DType dtype = ctx.dtype(i);
   const std::string& name = ctx.node.op->inputs[i].name;
   ctx.require(dtype == DType::Undefined || is_block(dtype) || is_float(dtype),
@@ -43,7 +43,8 @@ void check_matrices(InferContext& ctx, std::size_t i, std::size_t bias, const Di
 void infer_moe(InferContext& ctx) {
   const DType dtype = expect_common_type(ctx, {kX, kWeights});
   expect_type(ctx, kChosen, kIndices);
-  ctx.require(ctx.node.attr_float("limit") >= 0, "limit: got {}, expected 0 or more", ctx.node.attr_float("limit"));
+  ctx.require(ctx.node.attr_float("limit") >= 0, "limit: got {}, expected 0 or more",
+              ctx.node.attr_float("limit"));
   const SymShape* x = expect_rank(ctx, kX, 2);
   const SymShape* chosen = expect_rank(ctx, kChosen, 2);
   const SymShape* weights = expect_rank(ctx, kWeights, 2);
@@ -74,14 +75,16 @@ struct Matrix {
     std::vector<double> y(static_cast<std::size_t>(outputs));
     for (std::int64_t o = 0; o < outputs; ++o) {
       double sum = bias.empty() ? 0 : bias[static_cast<std::size_t>(o)];
-      for (std::int64_t i = 0; i < inputs; ++i) sum += static_cast<double>(values[static_cast<std::size_t>(o * inputs + i)]) * x[i];
+      for (std::int64_t i = 0; i < inputs; ++i)
+        sum += static_cast<double>(values[static_cast<std::size_t>(o * inputs + i)]) * x[i];
       y[static_cast<std::size_t>(o)] = sum;
     }
     return y;
   }
 };
 
-Matrix read_matrix(const ReferenceContext& ctx, std::size_t i, std::size_t bias, std::int64_t expert) {
+Matrix read_matrix(const ReferenceContext& ctx, std::size_t i, std::size_t bias,
+                   std::int64_t expert) {
   const Tensor& all = ctx.input(i);
   Tensor one(all.dtype(), {all.shape()[1], all.shape()[2]});
   copy_elements(one, 0, all, expert * one.numel(), one.numel());
@@ -89,7 +92,9 @@ Matrix read_matrix(const ReferenceContext& ctx, std::size_t i, std::size_t bias,
   const std::span<const float> floats = values.as<float>();
   Matrix matrix{{floats.begin(), floats.end()}, {}, all.shape()[1], all.shape()[2]};
   if (ctx.has_input(bias)) {
-    const std::span<const float> row = ctx.input(bias).as<float>().subspan(static_cast<std::size_t>(expert * matrix.outputs), static_cast<std::size_t>(matrix.outputs));
+    const std::span<const float> row =
+        ctx.input(bias).as<float>().subspan(static_cast<std::size_t>(expert * matrix.outputs),
+                                            static_cast<std::size_t>(matrix.outputs));
     matrix.bias.assign(row.begin(), row.end());
   }
   return matrix;
@@ -114,19 +119,22 @@ struct GatedUnit {
 };
 
 void reference_moe(ReferenceContext& ctx) {
-  const std::vector<double> x = to_wide<double>(ctx.input(kX)), weights = to_wide<double>(ctx.input(kWeights));
+  const std::vector<double> x = to_wide<double>(ctx.input(kX)),
+                            weights = to_wide<double>(ctx.input(kWeights));
   const std::vector<std::int64_t> chosen = to_i64_vector(ctx.input(kChosen));
   const std::int64_t experts = ctx.input(kGate).shape()[0], hidden = ctx.input(kX).shape()[1];
   const std::int64_t used = ctx.input(kChosen).shape()[1];
   for (const std::int64_t expert : chosen) {
-    ctx.require(expert >= 0 && expert < experts, "chosen: got {}, expected [0, {})", expert, experts);
+    ctx.require(expert >= 0 && expert < experts, "chosen: got {}, expected [0, {})", expert,
+                experts);
   }
   const GatedUnit activation(ctx.node);
   Tensor& out = ctx.output(0);
   std::vector<double> y(static_cast<std::size_t>(out.numel()), 0.0);
   for (std::int64_t expert = 0; expert < experts; ++expert) {
     if (std::find(chosen.begin(), chosen.end(), expert) == chosen.end()) continue;
-    const Matrix gate = read_matrix(ctx, kGate, kGateBias, expert), up = read_matrix(ctx, kUp, kUpBias, expert);
+    const Matrix gate = read_matrix(ctx, kGate, kGateBias, expert),
+                 up = read_matrix(ctx, kUp, kUpBias, expert);
     const Matrix down = read_matrix(ctx, kDown, kDownBias, expert);
     for (std::size_t i = 0; i < chosen.size(); ++i) {
       if (chosen[i] != expert) continue;
@@ -135,7 +143,9 @@ void reference_moe(ReferenceContext& ctx) {
       const std::vector<double> factor = up.times(x.data() + row * hidden);
       for (std::size_t k = 0; k < inner.size(); ++k) inner[k] = activation(inner[k], factor[k]);
       const std::vector<double> result = down.times(inner.data());
-      for (std::int64_t k = 0; k < hidden; ++k) y[static_cast<std::size_t>(row * hidden + k)] += weights[i] * result[static_cast<std::size_t>(k)];
+      for (std::int64_t k = 0; k < hidden; ++k)
+        y[static_cast<std::size_t>(row * hidden + k)] +=
+            weights[i] * result[static_cast<std::size_t>(k)];
     }
   }
   from_wide<double>(y, out);
@@ -145,13 +155,15 @@ void reference_moe(ReferenceContext& ctx) {
 
 ValueId gathered(DecomposeContext& ctx, std::size_t i, DType to) {
   const DType from = ctx.type(ctx.input(i)).dtype;
-  const ValueId rows = ctx.add("Gather", {ctx.input(i), ctx.input(kChosen)}, {{"axis", std::int64_t{0}}});
+  const ValueId rows =
+      ctx.add("Gather", {ctx.input(i), ctx.input(kChosen)}, {{"axis", std::int64_t{0}}});
   if (from == to) return rows;
   return ctx.add(is_block(from) ? "naru.Dequantize" : "Cast", {rows}, {{"to", onnx_code(to)}});
 }
 
 /// [rows, chosen, outputs] from x [rows, chosen or 1, inputs].
-ValueId multiplied(DecomposeContext& ctx, ValueId x, std::size_t matrices, std::size_t bias, DType dtype) {
+ValueId multiplied(DecomposeContext& ctx, ValueId x, std::size_t matrices, std::size_t bias,
+                   DType dtype) {
   const ValueId column = ctx.add("Unsqueeze", {x, ctx.ints({3})});
   ValueId y = ctx.add("MatMul", {gathered(ctx, matrices, dtype), column});
   y = ctx.add("Squeeze", {y, ctx.ints({3})});
@@ -162,24 +174,30 @@ bool decompose_moe(DecomposeContext& ctx) {
   const DType dtype = ctx.type(ctx.input(kX)).dtype;
   const GatedUnit activation(ctx.node);
   const ValueId x = ctx.add("Unsqueeze", {ctx.input(kX), ctx.ints({1})});
-  ValueId gate = multiplied(ctx, x, kGate, kGateBias, dtype), up = multiplied(ctx, x, kUp, kUpBias, dtype);
+  ValueId gate = multiplied(ctx, x, kGate, kGateBias, dtype),
+          up = multiplied(ctx, x, kUp, kUpBias, dtype);
   if (activation.limit > 0) {
     const ValueId limit = ctx.scalar(dtype, activation.limit);
     gate = ctx.add("Min", {gate, limit});
     up = ctx.add("Clip", {up, ctx.scalar(dtype, -activation.limit), limit});
   }
   if (activation.offset != 0) up = ctx.add("Add", {up, ctx.scalar(dtype, activation.offset)});
-  const ValueId inner = ctx.add("SwiGLU", {gate, up}, {{"alpha", static_cast<float>(activation.alpha)}});
+  const ValueId inner =
+      ctx.add("SwiGLU", {gate, up}, {{"alpha", static_cast<float>(activation.alpha)}});
   const ValueId y = multiplied(ctx, inner, kDown, kDownBias, dtype);
-  const ValueId weighted = ctx.add("Mul", {y, ctx.add("Unsqueeze", {ctx.input(kWeights), ctx.ints({2})})});
-  ctx.set_output(0, ctx.add("ReduceSum", {weighted, ctx.ints({1})}, {{"keepdims", std::int64_t{0}}}));
+  const ValueId weighted =
+      ctx.add("Mul", {y, ctx.add("Unsqueeze", {ctx.input(kWeights), ctx.ints({2})})});
+  ctx.set_output(0,
+                 ctx.add("ReduceSum", {weighted, ctx.ints({1})}, {{"keepdims", std::int64_t{0}}}));
   return true;
 }
 
 Cost cost_moe(const Node&, std::span<const Type> inputs, std::span<const Type> outputs) {
   if (!inputs[kGate].is_static() || !inputs[kChosen].is_static()) return {};
   const double experts = static_cast<double>((*inputs[kGate].shape)[0].value());
-  const double per_expert = (element_count(inputs[kGate]) + element_count(inputs[kUp]) + element_count(inputs[kDown])) / experts;
+  const double per_expert =
+      (element_count(inputs[kGate]) + element_count(inputs[kUp]) + element_count(inputs[kDown])) /
+      experts;
   return {2 * per_expert * element_count(inputs[kChosen]), total_bytes(inputs, outputs)};
 }
 
@@ -189,8 +207,10 @@ void define_moe(std::vector<OpDef>& ops) {
   ops.push_back({
       .name = "MoE",
       .domain = "naru",
-      .doc = "The weighted sum, for each row, of the gated feed-forward layers that were chosen for it: down * "
-             "(g * sigmoid(alpha * g) * (u + up_offset)), where g and u are the products with gate and up.",
+      .doc = "The weighted sum, for each row, of the gated feed-forward layers that were chosen "
+             "for it: down * "
+             "(g * sigmoid(alpha * g) * (u + up_offset)), where g and u are the products with gate "
+             "and up.",
       .source = "naru",
       .inputs = {{"x", "[rows, hidden], float"},
                  {"chosen", "i32|i64[rows, chosen], in [0, experts)"},
@@ -203,7 +223,8 @@ void define_moe(std::vector<OpDef>& ops) {
                  {"down_bias", "f32[experts, hidden]", Arity::Optional}},
       .outputs = {{"y", "[rows, hidden], as x"}},
       .attributes = {{"alpha", AttrKind::Float, "steepness of the gate", 1.0f},
-                     {"limit", AttrKind::Float, "g is at most this, u within plus and minus this; 0: no limit", 0.0f},
+                     {"limit", AttrKind::Float,
+                      "g is at most this, u within plus and minus this; 0: no limit", 0.0f},
                      {"up_offset", AttrKind::Float, "added to u", 0.0f}},
       .infer = infer_moe,
       .reference = reference_moe,

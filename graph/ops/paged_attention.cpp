@@ -30,10 +30,12 @@ Dim check_cache(InferContext& ctx, std::size_t rows, std::size_t cache, std::int
   if (is_block(dtype)) require_whole_blocks(ctx, cache);
   const SymShape* pages = expect_rank(ctx, cache, 4);
   const SymShape* added = expect_rank(ctx, rows, 2);
-  if (pages == nullptr) return added == nullptr ? ctx.fresh_dim() : floor_div(added->back(), kv_heads);
+  if (pages == nullptr)
+    return added == nullptr ? ctx.fresh_dim() : floor_div(added->back(), kv_heads);
   expect_equal(ctx, (*pages)[2], Dim(kv_heads), name + ": heads");
   if (added != nullptr) {
-    expect_equal(ctx, added->back(), (*pages)[3] * kv_heads, ctx.node.op->inputs[rows].name + ": last axis");
+    expect_equal(ctx, added->back(), (*pages)[3] * kv_heads,
+                 ctx.node.op->inputs[rows].name + ": last axis");
   }
   return (*pages)[3];
 }
@@ -132,26 +134,29 @@ struct Sequence {
   std::vector<std::int64_t> slots;  ///< by position
 };
 
-std::vector<Sequence> read_sequences(const ReferenceContext& ctx, const Cache& cache, std::int64_t total_rows) {
+std::vector<Sequence> read_sequences(const ReferenceContext& ctx, const Cache& cache,
+                                     std::int64_t total_rows) {
   const std::vector<std::int64_t> starts = to_i64_vector(ctx.input(kStarts));
   const std::vector<std::int64_t> lengths = to_i64_vector(ctx.input(kLengths));
   const std::vector<std::int64_t> pages = to_i64_vector(ctx.input(kPages));
   const std::int64_t per_sequence = ctx.input(kPages).shape()[1];
   ctx.require(starts.front() == 0 && starts.back() == total_rows,
-              "sequence_starts: got {} to {}, expected 0 to {}", starts.front(), starts.back(), total_rows);
+              "sequence_starts: got {} to {}, expected 0 to {}", starts.front(), starts.back(),
+              total_rows);
   std::vector<Sequence> sequences;
   for (std::size_t s = 0; s < lengths.size(); ++s) {
     Sequence sequence{starts[s], starts[s + 1] - starts[s], lengths[s], {}};
     ctx.require(sequence.rows >= 0 && sequence.rows <= sequence.length,
-                "sequence {}: got {} rows of {} tokens, expected 0 to all of them", s, sequence.rows,
-                sequence.length);
+                "sequence {}: got {} rows of {} tokens, expected 0 to all of them", s,
+                sequence.rows, sequence.length);
     ctx.require(sequence.length <= per_sequence * cache.page_size(),
                 "sequence {}: got {} tokens, expected at most {} pages of {}", s, sequence.length,
                 per_sequence, cache.page_size());
     for (std::int64_t position = 0; position < sequence.length; ++position) {
       const std::int64_t page = pages[s * static_cast<std::size_t>(per_sequence) +
                                       static_cast<std::size_t>(position / cache.page_size())];
-      ctx.require(page >= 0 && page < cache.pages(), "pages: got {}, expected [0, {})", page, cache.pages());
+      ctx.require(page >= 0 && page < cache.pages(), "pages: got {}, expected [0, {})", page,
+                  cache.pages());
       sequence.slots.push_back(page * cache.page_size() + position % cache.page_size());
     }
     sequences.push_back(std::move(sequence));
@@ -160,14 +165,17 @@ std::vector<Sequence> read_sequences(const ReferenceContext& ctx, const Cache& c
 }
 
 /// Writes this step's rows, [total rows, kv_heads * size], to their places.
-void store_rows(const std::vector<Sequence>& sequences, const Tensor& rows, std::int64_t kv_heads, Cache& cache) {
+void store_rows(const std::vector<Sequence>& sequences, const Tensor& rows, std::int64_t kv_heads,
+                Cache& cache) {
   const std::vector<double> wide = to_wide<double>(rows);
   const std::vector<float> values(wide.begin(), wide.end());
   for (const Sequence& sequence : sequences) {
     for (std::int64_t i = 0; i < sequence.rows; ++i) {
-      const auto slot = sequence.slots[static_cast<std::size_t>(sequence.length - sequence.rows + i)];
+      const auto slot =
+          sequence.slots[static_cast<std::size_t>(sequence.length - sequence.rows + i)];
       for (std::int64_t h = 0; h < kv_heads; ++h) {
-        cache.write(slot, h, values.data() + ((sequence.first_row + i) * kv_heads + h) * cache.size());
+        cache.write(slot, h,
+                    values.data() + ((sequence.first_row + i) * kv_heads + h) * cache.size());
       }
     }
   }
@@ -209,7 +217,8 @@ std::vector<double> weights_of(const double* q, const std::vector<double>& keys,
   std::vector<double> weights;
   for (std::int64_t j = first; j < last; ++j) {
     double product = 0;
-    for (std::int64_t d = 0; d < size; ++d) product += q[d] * keys[static_cast<std::size_t>(j * size + d)];
+    for (std::int64_t d = 0; d < size; ++d)
+      product += q[d] * keys[static_cast<std::size_t>(j * size + d)];
     weights.push_back(rule.score(product));
   }
   if (sink != nullptr) weights.push_back(*sink);
@@ -239,7 +248,8 @@ void reference_paged_attention(ReferenceContext& ctx) {
       for (std::int64_t i = 0; i < sequence.rows; ++i) {
         const std::int64_t position = sequence.length - sequence.rows + i;
         const std::int64_t last = rule.causal ? position + 1 : sequence.length;
-        const std::int64_t first = rule.window > 0 ? std::max<std::int64_t>(0, position + 1 - rule.window) : 0;
+        const std::int64_t first =
+            rule.window > 0 ? std::max<std::int64_t>(0, position + 1 - rule.window) : 0;
         const std::int64_t at = (sequence.first_row + i) * heads + h;
         const std::vector<double> weights =
             weights_of(q.data() + at * keys.size(), head_keys, keys.size(), first, last, rule,
@@ -275,16 +285,20 @@ class Decomposition {
     find_positions();
     const ValueId keys = update(kK, kKeys, 1);
     const ValueId values = update(kV, kValues, 2);
-    const ValueId q = ctx_.add("Reshape", {ctx_.input(kQ), ctx_.ints({0, kv_heads_, heads_ / kv_heads_, -1})});
+    const ValueId q =
+        ctx_.add("Reshape", {ctx_.input(kQ), ctx_.ints({0, kv_heads_, heads_ / kv_heads_, -1})});
     ValueId scores = ctx_.add("MatMul", {q, sequence_rows(keys, kKeys, {0, 2, 3, 1})});
     scores = ctx_.add("Where", {allowed(), score(scores), ctx_.scalar(dtype_, -INFINITY)});
-    const ValueId y = ctx_.add("MatMul", {weights(scores), sequence_rows(values, kValues, {0, 2, 1, 3})});
+    const ValueId y =
+        ctx_.add("MatMul", {weights(scores), sequence_rows(values, kValues, {0, 2, 1, 3})});
     ctx_.set_output(0, ctx_.add("Reshape", {y, ctx_.ints({0, -1})}));
   }
 
  private:
   ValueId index(std::size_t i) { return cast(ctx_.input(i), DType::I64); }
-  ValueId cast(ValueId value, DType to) { return ctx_.add("Cast", {value}, {{"to", onnx_code(to)}}); }
+  ValueId cast(ValueId value, DType to) {
+    return ctx_.add("Cast", {value}, {{"to", onnx_code(to)}});
+  }
   ValueId number(std::int64_t value) { return ctx_.constant(Tensor::scalar(value)); }
   ValueId unsqueeze(ValueId value, std::vector<std::int64_t> axes) {
     return ctx_.add("Unsqueeze", {value, ctx_.ints(std::move(axes))});
@@ -298,11 +312,14 @@ class Decomposition {
   /// Each row's sequence, position and pages.
   void find_positions() {
     const ValueId rows = range(ctx_.input(kQ), 0);
-    const ValueId ends = ctx_.add("Slice", {index(kStarts), ctx_.ints({1}), ctx_.ints({INT64_MAX}), ctx_.ints({0})});
+    const ValueId ends =
+        ctx_.add("Slice", {index(kStarts), ctx_.ints({1}), ctx_.ints({INT64_MAX}), ctx_.ints({0})});
     const ValueId behind = ctx_.add("GreaterOrEqual", {unsqueeze(rows, {1}), unsqueeze(ends, {0})});
-    const ValueId sequence = ctx_.add("ReduceSum", {cast(behind, DType::I64), ctx_.ints({1})}, {{"keepdims", std::int64_t{0}}});
+    const ValueId sequence = ctx_.add("ReduceSum", {cast(behind, DType::I64), ctx_.ints({1})},
+                                      {{"keepdims", std::int64_t{0}}});
     length_ = ctx_.add("Gather", {index(kLengths), sequence});
-    position_ = ctx_.add("Add", {ctx_.add("Sub", {length_, ctx_.add("Gather", {ends, sequence})}), rows});
+    position_ =
+        ctx_.add("Add", {ctx_.add("Sub", {length_, ctx_.add("Gather", {ends, sequence})}), rows});
     pages_ = ctx_.add("Gather", {index(kPages), sequence});
     const ValueId column = unsqueeze(ctx_.add("Div", {position_, number(page_)}), {1});
     const ValueId page = ctx_.add("GatherElements", {pages_, column}, {{"axis", std::int64_t{1}}});
@@ -323,8 +340,11 @@ class Decomposition {
   ValueId sequence_rows(ValueId cache, std::size_t input, std::vector<std::int64_t> perm) {
     // Entries behind a sequence's end are not looked at, but must be in range to be gathered.
     const Dim& count = (*ctx_.type(ctx_.input(input)).shape)[0];
-    const ValueId last = count.is_known() ? number(count.value() - 1)
-                                          : ctx_.add("Sub", {ctx_.add("Gather", {ctx_.add("Shape", {cache}), number(0)}), number(1)});
+    const ValueId last =
+        count.is_known()
+            ? number(count.value() - 1)
+            : ctx_.add("Sub",
+                       {ctx_.add("Gather", {ctx_.add("Shape", {cache}), number(0)}), number(1)});
     const ValueId pages = ctx_.add("Max", {ctx_.add("Min", {pages_, last}), number(0)});
     const std::int64_t size = (*ctx_.type(ctx_.input(input)).shape)[3].value();
     const ValueId gathered = ctx_.add("Gather", {cache, pages});
@@ -336,7 +356,8 @@ class Decomposition {
     const std::int64_t size = (*ctx_.type(ctx_.input(kKeys)).shape)[3].value();
     const double scale = attention_scale(ctx_.node, size);
     const double cap = static_cast<double>(ctx_.node.attr_float("softcap"));
-    ValueId scores = ctx_.add("Mul", {product, ctx_.scalar(dtype_, cap == 0 ? scale : scale / cap)});
+    ValueId scores =
+        ctx_.add("Mul", {product, ctx_.scalar(dtype_, cap == 0 ? scale : scale / cap)});
     if (cap != 0) scores = ctx_.add("Mul", {ctx_.add("Tanh", {scores}), ctx_.scalar(dtype_, cap)});
     return scores;
   }
@@ -344,7 +365,8 @@ class Decomposition {
   /// Which positions each row attends to, [rows, 1, 1, positions].
   ValueId allowed() {
     const ValueId last = ctx_.add("Mul", {range(pages_, 1), number(page_)});
-    const ValueId grid = ctx_.add("Add", {unsqueeze(last, {1}), ctx_.add("Range", {number(0), number(page_), number(1)})});
+    const ValueId grid = ctx_.add(
+        "Add", {unsqueeze(last, {1}), ctx_.add("Range", {number(0), number(page_), number(1)})});
     const ValueId at = ctx_.add("Reshape", {grid, ctx_.ints({1, -1})});
     const bool causal = ctx_.node.attr_int("causal") != 0;
     ValueId result = causal ? ctx_.add("LessOrEqual", {at, unsqueeze(position_, {1})})
@@ -357,10 +379,14 @@ class Decomposition {
   }
 
   ValueId weights(ValueId scores) {
-    const auto softmax = [&](ValueId x) { return ctx_.add("Softmax", {x}, {{"axis", std::int64_t{-1}}}); };
+    const auto softmax = [&](ValueId x) {
+      return ctx_.add("Softmax", {x}, {{"axis", std::int64_t{-1}}});
+    };
     if (!ctx_.has_input(kSinks)) return softmax(scores);
-    const ValueId sinks = ctx_.add("Reshape", {cast(ctx_.input(kSinks), dtype_), ctx_.ints({kv_heads_, heads_ / kv_heads_, 1})});
-    const ValueId first = ctx_.add("Slice", {scores, ctx_.ints({0}), ctx_.ints({1}), ctx_.ints({3})});
+    const ValueId sinks = ctx_.add("Reshape", {cast(ctx_.input(kSinks), dtype_),
+                                               ctx_.ints({kv_heads_, heads_ / kv_heads_, 1})});
+    const ValueId first =
+        ctx_.add("Slice", {scores, ctx_.ints({0}), ctx_.ints({1}), ctx_.ints({3})});
     const ValueId column = ctx_.add("Expand", {sinks, ctx_.add("Shape", {first})});
     const ValueId all = softmax(ctx_.add("Concat", {scores, column}, {{"axis", std::int64_t{3}}}));
     return ctx_.add("Slice", {all, ctx_.ints({0}), ctx_.ints({-1}), ctx_.ints({3})});
@@ -383,9 +409,12 @@ bool decompose_paged_attention(DecomposeContext& ctx) {
 }
 
 /// As if every row attended to all the pages that its sequence may have.
-Cost cost_paged_attention(const Node& node, std::span<const Type> inputs, std::span<const Type> outputs) {
-  if (!inputs[kPages].is_static() || !inputs[kKeys].is_static() || !inputs[kQ].is_static()) return {};
-  const double positions = static_cast<double>((*inputs[kPages].shape)[1].value() * (*inputs[kKeys].shape)[1].value());
+Cost cost_paged_attention(const Node& node, std::span<const Type> inputs,
+                          std::span<const Type> outputs) {
+  if (!inputs[kPages].is_static() || !inputs[kKeys].is_static() || !inputs[kQ].is_static())
+    return {};
+  const double positions =
+      static_cast<double>((*inputs[kPages].shape)[1].value() * (*inputs[kKeys].shape)[1].value());
   const std::int64_t window = node.attr_int("window");
   const double seen = window > 0 ? std::min(positions, static_cast<double>(window)) : positions;
   const double rows = element_count(inputs[kQ]) + element_count(outputs[0]);
@@ -398,28 +427,37 @@ void define_paged_attention(std::vector<OpDef>& ops) {
   ops.push_back({
       .name = "PagedAttention",
       .domain = "naru",
-      .doc = "Adds this step's keys and values to paged caches and attends to them, for several sequences. Row i of "
-             "the n rows of sequence s stands at position context_lengths[s] - n + i, is written to slot position % "
-             "page of page pages[s][position / page], and attends to the positions of s up to its own.",
+      .doc = "Adds this step's keys and values to paged caches and attends to them, for several "
+             "sequences. Row i of "
+             "the n rows of sequence s stands at position context_lengths[s] - n + i, is written "
+             "to slot position % "
+             "page of page pages[s][position / page], and attends to the positions of s up to its "
+             "own.",
       .source = "naru",
       .inputs = {{"q", "[rows, heads * size], float"},
                  {"k", "[rows, kv_heads * size], as q"},
                  {"v", "[rows, kv_heads * value_size], as q"},
-                 {"k_cache", "[pages, page, kv_heads, size], a float or a block format that can be written"},
+                 {"k_cache",
+                  "[pages, page, kv_heads, size], a float or a block format that can be written"},
                  {"v_cache", "[pages, page, kv_heads, value_size], likewise"},
-                 {"sequence_starts", "i32[sequences + 1]: where the rows of each begin, then the number of rows"},
+                 {"sequence_starts",
+                  "i32[sequences + 1]: where the rows of each begin, then the number of rows"},
                  {"context_lengths", "i32[sequences]: tokens of each after this step"},
-                 {"pages", "i32[sequences, most pages]: entries behind a sequence's end have no meaning"},
-                 {"sinks", "f32[heads]: a score that takes weight and has no value", Arity::Optional}},
+                 {"pages",
+                  "i32[sequences, most pages]: entries behind a sequence's end have no meaning"},
+                 {"sinks", "f32[heads]: a score that takes weight and has no value",
+                  Arity::Optional}},
       .outputs = {{"y", "[rows, heads * value_size], as q"},
                   {"k_cache", "with the rows of k"},
                   {"v_cache", "with the rows of v"}},
-      .attributes = {{"heads", AttrKind::Int, "heads of q", std::nullopt, true},
-                     {"kv_heads", AttrKind::Int, "heads of k and v, which divides heads", std::nullopt, true},
-                     {"scale", AttrKind::Float, "factor of q * k; without it, one over the root of the size"},
-                     {"softcap", AttrKind::Float, "scores become cap * tanh(score / cap); 0: not", 0.0f},
-                     {"window", AttrKind::Int, "positions seen, the row's own included; 0: all", std::int64_t{0}},
-                     {"causal", AttrKind::Int, "0: rows see what follows them too", std::int64_t{1}}},
+      .attributes =
+          {{"heads", AttrKind::Int, "heads of q", std::nullopt, true},
+           {"kv_heads", AttrKind::Int, "heads of k and v, which divides heads", std::nullopt, true},
+           {"scale", AttrKind::Float, "factor of q * k; without it, one over the root of the size"},
+           {"softcap", AttrKind::Float, "scores become cap * tanh(score / cap); 0: not", 0.0f},
+           {"window", AttrKind::Int, "positions seen, the row's own included; 0: all",
+            std::int64_t{0}},
+           {"causal", AttrKind::Int, "0: rows see what follows them too", std::int64_t{1}}},
       .in_place = {{1, kKeys}, {2, kValues}},
       .infer = infer_paged_attention,
       .reference = reference_paged_attention,

@@ -1,4 +1,5 @@
-// GGUF: reads, every tensor that it accepts can be decoded, and a model that is built from it is sound.
+// GGUF: reads, every tensor that it accepts can be decoded, and a model that is built from it is
+// sound.
 #include <span>
 
 #include "graph/block/block_format.h"
@@ -11,7 +12,8 @@
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace naru;
   GgufFile file;
-  if (!fuzz::accepts([&] { file = read_gguf(std::as_bytes(std::span(data, size)), nullptr); })) return 0;
+  if (!fuzz::accepts([&] { file = read_gguf(std::as_bytes(std::span(data, size)), nullptr); }))
+    return 0;
   for (const GgufTensor& tensor : file.tensors) {
     const bool number = is_block(tensor.data.dtype()) || is_float(tensor.data.dtype());
     if (number) fuzz::accepts([&] { dequantize(tensor.data); });
@@ -19,6 +21,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   Graph graph;
   if (!fuzz::accepts([&] { graph = llm::build_gguf_model(file, {}, 0); })) return 0;
   if (!fuzz::accepts([&] { verify(graph); })) fuzz::finding("a model was built that is not sound");
-  if (!fuzz::accepts([&] { infer_types(graph); })) fuzz::finding("a model was built whose types do not fit");
+  if (!fuzz::accepts([&] { infer_types(graph); }))
+    fuzz::finding("a model was built whose types do not fit");
   return 0;
 }

@@ -45,11 +45,12 @@ TEST(BlockFormat, DecodesAsThePeerDoes) {
   EXPECT_EQ(goldens.size(), 23u);
   for (const Golden& golden : goldens) {
     std::vector<float> got(golden.values.size());
-    dequantize_blocks(golden.format, reinterpret_cast<const std::byte*>(golden.bytes.data()), golden.blocks,
-                      got.data());
+    dequantize_blocks(golden.format, reinterpret_cast<const std::byte*>(golden.bytes.data()),
+                      golden.blocks, got.data());
     for (std::size_t i = 0; i < got.size(); ++i) {
       const float want = golden.values[i];
-      ASSERT_NEAR(got[i], want, 1e-6f * std::fabs(want) + 1e-9f) << to_string(golden.format) << " element " << i;
+      ASSERT_NEAR(got[i], want, 1e-6f * std::fabs(want) + 1e-9f)
+          << to_string(golden.format) << " element " << i;
     }
   }
 }
@@ -73,7 +74,8 @@ TEST(BlockFormat, EncodesWithinHalfAStep) {
     const double step = 0.24 / std::exp2(std::floor(bits - 0.4));
     for (std::int64_t i = 0; i < x.numel(); ++i) {
       const auto at = static_cast<std::size_t>(i);
-      ASSERT_NEAR(y.as<float>()[at], x.as<float>()[at], 1.3 * step) << info.name << " element " << i;
+      ASSERT_NEAR(y.as<float>()[at], x.as<float>()[at], 1.3 * step)
+          << info.name << " element " << i;
     }
   }
 }
@@ -83,9 +85,11 @@ TEST(BlockFormat, EncodesAsThePeerDoes) {
     if (golden.format != DType::Q8_0 && golden.format != DType::Q4_0) continue;
     // Values that are on the grid already come back as the same blocks.
     std::vector<char> got(golden.bytes.size());
-    quantize_blocks(golden.format, golden.values.data(), golden.blocks, reinterpret_cast<std::byte*>(got.data()));
+    quantize_blocks(golden.format, golden.values.data(), golden.blocks,
+                    reinterpret_cast<std::byte*>(got.data()));
     std::vector<float> values(golden.values.size());
-    dequantize_blocks(golden.format, reinterpret_cast<const std::byte*>(got.data()), golden.blocks, values.data());
+    dequantize_blocks(golden.format, reinterpret_cast<const std::byte*>(got.data()), golden.blocks,
+                      values.data());
     for (std::size_t i = 0; i < values.size(); ++i) {
       ASSERT_NEAR(values[i], golden.values[i], 2e-3f * std::fabs(golden.values[i]) + 1e-6f)
           << to_string(golden.format);
@@ -97,7 +101,8 @@ TEST(BlockFormat, StaysInBoundsForAnyBytes) {
   for (const DTypeInfo& info : all_dtypes()) {
     if (info.kind != DTypeKind::Block) continue;
     for (const int fill : {0x00, 0x7f, 0x80, 0xff, 0x55}) {
-      const std::vector<std::byte> bytes(static_cast<std::size_t>(info.block_bytes), static_cast<std::byte>(fill));
+      const std::vector<std::byte> bytes(static_cast<std::size_t>(info.block_bytes),
+                                         static_cast<std::byte>(fill));
       std::vector<float> values(static_cast<std::size_t>(info.block_elements));
       dequantize_blocks(info.dtype, bytes.data(), 1, values.data());
     }

@@ -16,7 +16,9 @@ std::string le(T value) {
   return bytes;
 }
 
-inline std::string gguf_text(std::string_view text) { return le<std::uint64_t>(text.size()) + std::string(text); }
+inline std::string gguf_text(std::string_view text) {
+  return le<std::uint64_t>(text.size()) + std::string(text);
+}
 
 /// A file of key-values and tensors; what tests break is a public member.
 struct GgufBytes {
@@ -36,12 +38,14 @@ struct GgufBytes {
   void add_f32(std::string_view key, float value) { add(key, 6, le(value)); }
 
   /// `dims` innermost first.
-  void add_tensor(std::string_view name, std::vector<std::uint64_t> dims, std::uint32_t type, const std::string& bytes) {
+  void add_tensor(std::string_view name, std::vector<std::uint64_t> dims, std::uint32_t type,
+                  const std::string& bytes) {
     data.resize((data.size() + alignment - 1) / alignment * alignment);
     add_info(name, dims, type, data.size());
     data += bytes;
   }
-  void add_info(std::string_view name, const std::vector<std::uint64_t>& dims, std::uint32_t type, std::uint64_t offset) {
+  void add_info(std::string_view name, const std::vector<std::uint64_t>& dims, std::uint32_t type,
+                std::uint64_t offset) {
     std::string info = gguf_text(name) + le(static_cast<std::uint32_t>(dims.size()));
     for (const std::uint64_t dim : dims) info += le(dim);
     infos.push_back(info + le(type) + le(offset));

@@ -14,8 +14,8 @@ namespace naru {
 namespace {
 
 namespace fs = std::filesystem;
-using testing::GgufBytes;
 using testing::gguf_text;
+using testing::GgufBytes;
 using testing::le;
 
 GgufFile read(const std::string& bytes) {
@@ -34,7 +34,8 @@ std::string refusal(const std::string& bytes, ErrorCode code = ErrorCode::Invali
   return {};
 }
 
-void expect_refusal(const GgufBytes& file, std::string_view part, ErrorCode code = ErrorCode::InvalidModel) {
+void expect_refusal(const GgufBytes& file, std::string_view part,
+                    ErrorCode code = ErrorCode::InvalidModel) {
   const std::string text = refusal(file.bytes(), code);
   EXPECT_NE(text.find(part), std::string::npos) << text;
 }
@@ -44,7 +45,8 @@ GgufBytes sound() {
   file.add_text("general.architecture", "llama");
   file.add_u32("llama.block_count", 7);
   file.add_f32("llama.eps", 0.5f);
-  file.add("list", 9, le<std::uint32_t>(8) + le<std::uint64_t>(2) + gguf_text("a") + gguf_text("한"));
+  file.add("list", 9,
+           le<std::uint32_t>(8) + le<std::uint64_t>(2) + gguf_text("a") + gguf_text("한"));
   file.add("numbers", 9, le<std::uint32_t>(5) + le<std::uint64_t>(3) + le(-1) + le(2) + le(3));
   file.add_tensor("w", {32, 2}, 2, std::string(36, '\1'));
   file.add_tensor("b", {3}, 0, le(1.0f) + le(2.0f) + le(3.0f));
@@ -107,7 +109,8 @@ TEST(Gguf, RefusesOtherVersions) {
 }
 
 TEST(Gguf, RefusesCountsThatTheFileCannotHold) {
-  for (const std::uint64_t count : {std::uint64_t{1} << 62, ~std::uint64_t{0} - 16, std::uint64_t{1000}}) {
+  for (const std::uint64_t count :
+       {std::uint64_t{1} << 62, ~std::uint64_t{0} - 16, std::uint64_t{1000}}) {
     GgufBytes tensors = sound();
     tensors.extra_tensors = count;
     expect_refusal(tensors, "tensors");
@@ -153,7 +156,8 @@ TEST(Gguf, RefusesBadAlignments) {
   text.add_text("general.alignment", "32");
   expect_refusal(text, "general.alignment");
   GgufBytes list = sound();
-  list.add("general.alignment", 9, le<std::uint32_t>(4) + le<std::uint64_t>(1) + le<std::uint32_t>(32));
+  list.add("general.alignment", 9,
+           le<std::uint32_t>(4) + le<std::uint64_t>(1) + le<std::uint32_t>(32));
   expect_refusal(list, "general.alignment");
 }
 
@@ -194,7 +198,9 @@ TEST(Gguf, RefusesBadTensors) {
     GgufBytes file = sound();
     file.add_info("bad", c.dims, c.type, c.offset);
     const std::string text = refusal(file.bytes(), c.code);
-    EXPECT_TRUE(text.find(c.part) != std::string::npos || text.find("overflow") != std::string::npos) << text;
+    EXPECT_TRUE(text.find(c.part) != std::string::npos ||
+                text.find("overflow") != std::string::npos)
+        << text;
     EXPECT_NE(text.find("bad"), std::string::npos) << text;
   }
 }

@@ -17,7 +17,9 @@ Tensor waves(Shape shape, float phase) {
   return tensor;
 }
 
-Tensor i32(Shape shape, std::vector<std::int32_t> values) { return Tensor::from<std::int32_t>(std::move(shape), values); }
+Tensor i32(Shape shape, std::vector<std::int32_t> values) {
+  return Tensor::from<std::int32_t>(std::move(shape), values);
+}
 
 void expect_near(const Tensor& got, const Tensor& want, float tolerance) {
   ASSERT_EQ(got.shape(), want.shape());
@@ -35,8 +37,8 @@ Tensor rows_of(const Tensor& x, std::int64_t first, std::int64_t last) {
 }
 
 /// The outputs of the operator's decomposition.
-std::vector<Datum> run_decomposed(const char* name, const std::vector<Datum>& inputs, Attributes attributes,
-                                  std::size_t outputs) {
+std::vector<Datum> run_decomposed(const char* name, const std::vector<Datum>& inputs,
+                                  Attributes attributes, std::size_t outputs) {
   Graph graph;
   Node node;
   node.op = &op_def(name);
@@ -47,7 +49,8 @@ std::vector<Datum> run_decomposed(const char* name, const std::vector<Datum>& in
   DecomposeContext ctx(graph, node);
   EXPECT_TRUE(node.op->decompose(ctx));
   DecomposeContext::Result result = ctx.take();
-  for (const Value& value : result.new_values) graph.value(graph.add_value(value.name, value.type)).constant = value.constant;
+  for (const Value& value : result.new_values)
+    graph.value(graph.add_value(value.name, value.type)).constant = value.constant;
   graph.nodes = result.nodes;
   graph.outputs.resize(outputs);
   for (const auto& [index, value] : result.outputs) graph.outputs[index] = value;
@@ -59,7 +62,8 @@ TEST(BlockOperands, ProductIsThatOfTheDecodedMatrix) {
   for (const DType format : {DType::Q4_0, DType::Q4_1, DType::Q8_0}) {
     const Tensor blocks = quantize(w, format);
     const Tensor got = run_tensor("naru.FusedMatMul", {x, blocks}, {{"transB", std::int64_t{1}}});
-    const Tensor want = run_tensor("naru.FusedMatMul", {x, dequantize(blocks)}, {{"transB", std::int64_t{1}}});
+    const Tensor want =
+        run_tensor("naru.FusedMatMul", {x, dequantize(blocks)}, {{"transB", std::int64_t{1}}});
     expect_near(got, want, 1e-6f);
   }
 }
@@ -81,7 +85,8 @@ TEST(BlockOperands, DequantizeRejectsOtherTypes) {
 // Experts
 
 TEST(MoE, IsTheWeightedSumOfTheChosenLayers) {
-  const Tensor x = waves({3, 32}, 0), chosen = i32({3, 2}, {0, 2, 1, 0, 2, 1}), weights = waves({3, 2}, 1);
+  const Tensor x = waves({3, 32}, 0), chosen = i32({3, 2}, {0, 2, 1, 0, 2, 1}),
+               weights = waves({3, 2}, 1);
   const Tensor gate = quantize(waves({3, 64, 32}, 2), DType::Q8_0), up = waves({3, 64, 32}, 3);
   const Tensor down = quantize(waves({3, 32, 64}, 4), DType::Q4_0);
   const std::vector<Datum> plain{x, chosen, weights, gate, up, down};
@@ -100,11 +105,14 @@ TEST(MoE, IsTheWeightedSumOfTheChosenLayers) {
     return run_tensor("naru.FusedMatMul", {a, b}, {{"transB", std::int64_t{1}}});
   };
   const auto matrix = [](const Tensor& stack, std::int64_t rows, std::int64_t columns) {
-    return run_tensor("Gather", {dequantize(stack), Tensor::scalar<std::int64_t>(1)}).reshaped({rows, columns});
+    return run_tensor("Gather", {dequantize(stack), Tensor::scalar<std::int64_t>(1)})
+        .reshaped({rows, columns});
   };
-  const Tensor inner = run_tensor("SwiGLU", {product(row, matrix(gate, 64, 32)), product(row, matrix(up, 64, 32))});
+  const Tensor inner =
+      run_tensor("SwiGLU", {product(row, matrix(gate, 64, 32)), product(row, matrix(up, 64, 32))});
   const Tensor one = Tensor::from<float>({1, 1}, {1.0f});
-  expect_near(run_tensor("naru.MoE", {row, i32({1, 1}, {1}), one, gate, up, down}), product(inner, matrix(down, 32, 64)), 1e-3f);
+  expect_near(run_tensor("naru.MoE", {row, i32({1, 1}, {1}), one, gate, up, down}),
+              product(inner, matrix(down, 32, 64)), 1e-3f);
   EXPECT_THROW(run_tensor("naru.MoE", {row, i32({1, 1}, {3}), one, gate, up, down}), Error);
 }
 
@@ -118,11 +126,12 @@ struct Step {
 
 Attributes plain() { return {{"heads", kHeads}, {"kv_heads", kKvHeads}}; }
 
-std::vector<Datum> run(const Step& step, const Tensor& k_cache, const Tensor& v_cache, Attributes attributes,
-                       const Tensor& sinks = {}) {
-  return run_op("naru.PagedAttention",
-                {step.q, step.k, step.v, k_cache, v_cache, step.starts, step.lengths, step.pages, sinks},
-                std::move(attributes), 3);
+std::vector<Datum> run(const Step& step, const Tensor& k_cache, const Tensor& v_cache,
+                       Attributes attributes, const Tensor& sinks = {}) {
+  return run_op(
+      "naru.PagedAttention",
+      {step.q, step.k, step.v, k_cache, v_cache, step.starts, step.lengths, step.pages, sinks},
+      std::move(attributes), 3);
 }
 
 Tensor zeros(DType dtype) {
@@ -134,9 +143,9 @@ Tensor zeros(DType dtype) {
 class PagedAttention : public ::testing::Test {
  protected:
   static constexpr std::int64_t kTokens = 10;
-  const Tensor q = waves({kTokens, kHeads * kSize}, 0);
-  const Tensor k = waves({kTokens, kKvHeads * kSize}, 1);
-  const Tensor v = waves({kTokens, kKvHeads * kSize}, 2);
+  const Tensor q = waves({kTokens, kHeads* kSize}, 0);
+  const Tensor k = waves({kTokens, kKvHeads* kSize}, 1);
+  const Tensor v = waves({kTokens, kKvHeads* kSize}, 2);
 
   /// All tokens as one sequence in one step.
   Step whole() const {
@@ -149,12 +158,14 @@ class PagedAttention : public ::testing::Test {
     attributes.emplace("q_num_heads", kHeads);
     attributes.emplace("kv_num_heads", kKvHeads);
     attributes.emplace("is_causal", std::int64_t{1});
-    return run_tensor("Attention", {batch(q), batch(k), batch(v)}, std::move(attributes)).reshaped(q.shape());
+    return run_tensor("Attention", {batch(q), batch(k), batch(v)}, std::move(attributes))
+        .reshaped(q.shape());
   }
 };
 
 TEST_F(PagedAttention, IsAttentionOverTheSequence) {
-  expect_near(run(whole(), zeros(DType::F32), zeros(DType::F32), plain())[0].tensor, standard({}), 1e-5f);
+  expect_near(run(whole(), zeros(DType::F32), zeros(DType::F32), plain())[0].tensor, standard({}),
+              1e-5f);
   Attributes capped = plain();
   capped.emplace("softcap", 2.0f);
   capped.emplace("scale", 0.5f);
@@ -170,19 +181,25 @@ TEST_F(PagedAttention, StepsAndCompanyDoNotMatter) {
   for (int step = 0; step < 3; ++step) {
     const std::int64_t first = ends[step], last = ends[step + 1];
     const auto twice = [&](const Tensor& x) {
-      const Tensor parts[] = {rows_of(x, first, last), rows_of(x, std::max<std::int64_t>(first - 1, 0), last - 1)};
+      const Tensor parts[] = {rows_of(x, first, last),
+                              rows_of(x, std::max<std::int64_t>(first - 1, 0), last - 1)};
       return run_tensor("Concat", {parts[0], parts[1]}, {{"axis", std::int64_t{0}}});
     };
     const auto rows = static_cast<std::int32_t>(last - first);
     const auto behind = static_cast<std::int32_t>(last - 1 - std::max<std::int64_t>(first - 1, 0));
-    const Step both{twice(q), twice(k), twice(v), i32({3}, {0, rows, rows + behind}),
-                    i32({2}, {static_cast<std::int32_t>(last), static_cast<std::int32_t>(last - 1)}),
-                    i32({2, 3}, {5, 0, 2, 1, 3, 4})};
+    const Step both{
+        twice(q),
+        twice(k),
+        twice(v),
+        i32({3}, {0, rows, rows + behind}),
+        i32({2}, {static_cast<std::int32_t>(last), static_cast<std::int32_t>(last - 1)}),
+        i32({2, 3}, {5, 0, 2, 1, 3, 4})};
     const std::vector<Datum> out = run(both, k_cache, v_cache, plain());
     k_cache = out[1].tensor;
     v_cache = out[2].tensor;
     expect_near(rows_of(out[0].tensor, 0, rows), rows_of(want, first, last), 1e-5f);
-    expect_near(rows_of(out[0].tensor, rows, rows + behind), rows_of(want, last - 1 - behind, last - 1), 1e-5f);
+    expect_near(rows_of(out[0].tensor, rows, rows + behind),
+                rows_of(want, last - 1 - behind, last - 1), 1e-5f);
   }
 }
 
@@ -205,8 +222,14 @@ TEST_F(PagedAttention, DecompositionMeansTheSame) {
     for (const bool with_sinks : {false, true}) {
       Step step = whole();
       step.pages = i32({1, 4}, {5, 0, 2, -7});
-      std::vector<Datum> inputs{step.q, step.k, step.v, waves({6, kPage, kKvHeads, kSize}, 3),
-                                zeros(DType::F16), step.starts, step.lengths, step.pages};
+      std::vector<Datum> inputs{step.q,
+                                step.k,
+                                step.v,
+                                waves({6, kPage, kKvHeads, kSize}, 3),
+                                zeros(DType::F16),
+                                step.starts,
+                                step.lengths,
+                                step.pages};
       if (with_sinks) inputs.emplace_back(waves({kHeads}, 4));
       const std::vector<Datum> want = run_op("naru.PagedAttention", inputs, attributes, 3);
       const std::vector<Datum> got = run_decomposed("naru.PagedAttention", inputs, attributes, 3);

@@ -51,37 +51,42 @@ TEST(Safetensors, ReadsTensorsWhereverTheyLie) {
 TEST(Safetensors, RefusesTruncationsAndHeaderSizes) {
   const std::string bytes = file_of(kSound, std::string(12, '\0'));
   for (std::size_t size = 0; size < bytes.size(); ++size) refusal(bytes.substr(0, size));
-  for (const std::uint64_t size : {~std::uint64_t{0}, std::uint64_t{1} << 62, std::uint64_t{1000}}) {
+  for (const std::uint64_t size :
+       {~std::uint64_t{0}, std::uint64_t{1} << 62, std::uint64_t{1000}}) {
     refusal(le(size) + kSound);
   }
 }
 
 TEST(Safetensors, RefusesWhatTheHeaderMayNotHold) {
-  const auto entry = [](const std::string& fields) { return file_of("{\"t\":{" + fields + "}}", std::string(64, '\0')); };
-  for (const char* fields : {
-           R"("dtype":"F32","shape":[2])",
-           R"("dtype":"F32","data_offsets":[0,8])",
-           R"("shape":[2],"data_offsets":[0,8])",
-           R"("dtype":"F32","shape":[2],"data_offsets":[0,9])",
-           R"("dtype":"F32","shape":[2],"data_offsets":[8,0])",
-           R"("dtype":"F32","shape":[2],"data_offsets":[60,68])",
-           R"("dtype":"F32","shape":[2],"data_offsets":[-8,0])",
-           R"("dtype":"F32","shape":[2],"data_offsets":[18446744073709551608,18446744073709551615])",
-           R"("dtype":"F32","shape":[-1],"data_offsets":[0,8])",
-           R"("dtype":"F32","shape":[4611686018427387904,4611686018427387904],"data_offsets":[0,8])",
-           R"("dtype":"F32","shape":[1,1,1,1,1,1,1,1,1],"data_offsets":[0,4])",
-           R"("dtype":"F32","shape":[2.5],"data_offsets":[0,8])",
-           R"("dtype":"F32","shape":"2","data_offsets":[0,8])",
-           R"("dtype":"F32","shape":[[2]],"data_offsets":[0,8])",
-           R"("dtype":"F32","shape":[2],"data_offsets":[0,8],"more":1)",
-           R"("dtype":["F32"],"shape":[2],"data_offsets":[0,8])",
-           R"("dtype":"F32","shape":{"a":1},"data_offsets":[0,8])",
-       }) {
+  const auto entry = [](const std::string& fields) {
+    return file_of("{\"t\":{" + fields + "}}", std::string(64, '\0'));
+  };
+  for (
+      const char* fields : {
+          R"("dtype":"F32","shape":[2])",
+          R"("dtype":"F32","data_offsets":[0,8])",
+          R"("shape":[2],"data_offsets":[0,8])",
+          R"("dtype":"F32","shape":[2],"data_offsets":[0,9])",
+          R"("dtype":"F32","shape":[2],"data_offsets":[8,0])",
+          R"("dtype":"F32","shape":[2],"data_offsets":[60,68])",
+          R"("dtype":"F32","shape":[2],"data_offsets":[-8,0])",
+          R"("dtype":"F32","shape":[2],"data_offsets":[18446744073709551608,18446744073709551615])",
+          R"("dtype":"F32","shape":[-1],"data_offsets":[0,8])",
+          R"("dtype":"F32","shape":[4611686018427387904,4611686018427387904],"data_offsets":[0,8])",
+          R"("dtype":"F32","shape":[1,1,1,1,1,1,1,1,1],"data_offsets":[0,4])",
+          R"("dtype":"F32","shape":[2.5],"data_offsets":[0,8])",
+          R"("dtype":"F32","shape":"2","data_offsets":[0,8])",
+          R"("dtype":"F32","shape":[[2]],"data_offsets":[0,8])",
+          R"("dtype":"F32","shape":[2],"data_offsets":[0,8],"more":1)",
+          R"("dtype":["F32"],"shape":[2],"data_offsets":[0,8])",
+          R"("dtype":"F32","shape":{"a":1},"data_offsets":[0,8])",
+      }) {
     refusal(entry(fields));
   }
   refusal(entry(R"("dtype":"X9","shape":[2],"data_offsets":[0,8])"), ErrorCode::Unsupported);
-  for (const char* header : {"", "[]", "1", "{\"t\":1}", "{\"t\":[]}", "{\"t\":null}", "{", "{\"__metadata__\":1}",
-                             "{\"__metadata__\":{\"a\":{}}}", "{\"\xff\":{}}"}) {
+  for (const char* header :
+       {"", "[]", "1", "{\"t\":1}", "{\"t\":[]}", "{\"t\":null}", "{", "{\"__metadata__\":1}",
+        "{\"__metadata__\":{\"a\":{}}}", "{\"\xff\":{}}"}) {
     refusal(file_of(header));
   }
   refusal(file_of("{\"t\":" + std::string(100000, '[')));
@@ -92,8 +97,10 @@ TEST(Safetensors, RefusesDuplicatesAndOverlaps) {
   const std::string t = R"({"dtype":"F32","shape":[1],"data_offsets":[0,4]})";
   const std::string u = R"({"dtype":"F32","shape":[1],"data_offsets":[2,6]})";
   const std::string data(8, '\0');
-  EXPECT_NE(refusal(file_of("{\"t\":" + t + ",\"t\":" + t + "}", data)).find("twice"), std::string::npos);
-  EXPECT_NE(refusal(file_of("{\"t\":" + t + ",\"u\":" + u + "}", data)).find("overlap"), std::string::npos);
+  EXPECT_NE(refusal(file_of("{\"t\":" + t + ",\"t\":" + t + "}", data)).find("twice"),
+            std::string::npos);
+  EXPECT_NE(refusal(file_of("{\"t\":" + t + ",\"u\":" + u + "}", data)).find("overlap"),
+            std::string::npos);
 }
 
 }  // namespace

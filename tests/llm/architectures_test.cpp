@@ -25,16 +25,20 @@ class Architectures : public ::testing::TestWithParam<Case> {
  protected:
   const std::filesystem::path folder = std::filesystem::path(NARU_TEST_DATA) / GetParam().folder;
 
-  Graph load() const { return load_model(folder / GetParam().file, {DType::F32, 16, GetParam().context}); }
+  Graph load() const {
+    return load_model(folder / GetParam().file, {DType::F32, 16, GetParam().context});
+  }
 };
 
 void expect_near(const Tensor& got, const Tensor& want, std::int64_t first_row) {
   const std::int64_t vocab = want.shape()[1];
   ASSERT_EQ(got.shape()[1], vocab);
-  const std::span<const float> expected = want.as<float>().subspan(static_cast<std::size_t>(first_row * vocab));
+  const std::span<const float> expected =
+      want.as<float>().subspan(static_cast<std::size_t>(first_row * vocab));
   for (std::size_t i = 0; i < got.as<float>().size(); ++i) {
     ASSERT_NEAR(got.as<float>()[i], expected[i], 1e-4f)
-        << "position " << first_row + static_cast<std::int64_t>(i) / vocab << " token " << static_cast<std::int64_t>(i) % vocab;
+        << "position " << first_row + static_cast<std::int64_t>(i) / vocab << " token "
+        << static_cast<std::int64_t>(i) % vocab;
   }
 }
 
@@ -50,7 +54,8 @@ TEST_P(Architectures, LogitsAreThoseOfThePeer) {
   StepRunner parts(graph, 64);
   std::size_t at = 0;
   for (const std::size_t size : {30, 1, 1, 20, 12}) {
-    expect_near(parts.step(tokens.as<std::int32_t>().subspan(at, size)), want, static_cast<std::int64_t>(at));
+    expect_near(parts.step(tokens.as<std::int32_t>().subspan(at, size)), want,
+                static_cast<std::int64_t>(at));
     at += size;
   }
 }
@@ -84,16 +89,19 @@ TEST_P(Architectures, OptimisedMeansTheSame) {
 const auto name_of = [](const auto& test) { return std::string(test.param.folder); };
 
 INSTANTIATE_TEST_SUITE_P(Directory, Architectures,
-                         ::testing::Values(Case{"llama"}, Case{"llama_yarn"}, Case{"mistral"}, Case{"smollm3"},
-                                           Case{"granite"}, Case{"qwen2"}, Case{"qwen3"}, Case{"exaone4"},
-                                           Case{"gemma2"}, Case{"gemma3"}, Case{"phi3", 128}, Case{"mixtral"},
-                                           Case{"qwen2_moe"}, Case{"qwen3_moe"}, Case{"gpt_oss"}, Case{"exaone_moe"}),
+                         ::testing::Values(Case{"llama"}, Case{"llama_yarn"}, Case{"mistral"},
+                                           Case{"smollm3"}, Case{"granite"}, Case{"qwen2"},
+                                           Case{"qwen3"}, Case{"exaone4"}, Case{"gemma2"},
+                                           Case{"gemma3"}, Case{"phi3", 128}, Case{"mixtral"},
+                                           Case{"qwen2_moe"}, Case{"qwen3_moe"}, Case{"gpt_oss"},
+                                           Case{"exaone_moe"}),
                          name_of);
 
 constexpr const char* kGguf = "model.gguf";
 INSTANTIATE_TEST_SUITE_P(Gguf, Architectures,
-                         ::testing::Values(Case{"llama", 0, kGguf}, Case{"smollm3", 0, kGguf}, Case{"granite", 0, kGguf},
-                                           Case{"exaone4", 0, kGguf}, Case{"gemma3", 0, kGguf}, Case{"phi3", 128, kGguf},
+                         ::testing::Values(Case{"llama", 0, kGguf}, Case{"smollm3", 0, kGguf},
+                                           Case{"granite", 0, kGguf}, Case{"exaone4", 0, kGguf},
+                                           Case{"gemma3", 0, kGguf}, Case{"phi3", 128, kGguf},
                                            Case{"qwen2_moe", 0, kGguf}, Case{"gpt_oss", 0, kGguf},
                                            Case{"exaone_moe", 0, kGguf}),
                          name_of);

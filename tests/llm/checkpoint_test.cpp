@@ -16,8 +16,12 @@ using nlohmann::json;
 
 constexpr std::int64_t kInputs = 64, kOutputs = 16, kGroup = 32;
 
-int level(std::int64_t input, std::int64_t output) { return static_cast<int>((input * 7 + output * 3) % 16); }
-float scale(std::int64_t group, std::int64_t output) { return 0.25f * static_cast<float>(1 + group + output % 4); }
+int level(std::int64_t input, std::int64_t output) {
+  return static_cast<int>((input * 7 + output * 3) % 16);
+}
+float scale(std::int64_t group, std::int64_t output) {
+  return 0.25f * static_cast<float>(1 + group + output % 4);
+}
 
 Tensor words(Shape shape) {
   Tensor tensor(DType::I32, std::move(shape));
@@ -27,12 +31,15 @@ Tensor words(Shape shape) {
 
 void put(Tensor& tensor, std::int64_t word, std::int64_t place, int value) {
   auto& target = tensor.as_mutable<std::int32_t>()[static_cast<std::size_t>(word)];
-  target = static_cast<std::int32_t>(static_cast<std::uint32_t>(target) | static_cast<std::uint32_t>(value) << 4 * place);
+  target = static_cast<std::int32_t>(static_cast<std::uint32_t>(target) |
+                                     static_cast<std::uint32_t>(value) << 4 * place);
 }
 
 Tensor scales() {
   Tensor tensor(DType::F16, {kInputs / kGroup, kOutputs});
-  for (std::int64_t i = 0; i < tensor.numel(); ++i) store_f64(DType::F16, tensor.mutable_data(), i, static_cast<double>(scale(i / kOutputs, i % kOutputs)));
+  for (std::int64_t i = 0; i < tensor.numel(); ++i)
+    store_f64(DType::F16, tensor.mutable_data(), i,
+              static_cast<double>(scale(i / kOutputs, i % kOutputs)));
   return tensor;
 }
 
@@ -41,10 +48,15 @@ template <typename Zero>
 TensorMap gptq(Zero zero) {
   Tensor weight = words({kInputs / 8, kOutputs}), zeros = words({kInputs / kGroup, kOutputs / 8});
   for (std::int64_t o = 0; o < kOutputs; ++o) {
-    for (std::int64_t i = 0; i < kInputs; ++i) put(weight, i / 8 * kOutputs + o, i % 8, level(i, o));
-    for (std::int64_t g = 0; g < kInputs / kGroup; ++g) put(zeros, (g * kOutputs + o) / 8, o % 8, zero(g, o));
+    for (std::int64_t i = 0; i < kInputs; ++i)
+      put(weight, i / 8 * kOutputs + o, i % 8, level(i, o));
+    for (std::int64_t g = 0; g < kInputs / kGroup; ++g)
+      put(zeros, (g * kOutputs + o) / 8, o % 8, zero(g, o));
   }
-  return {{"a.qweight", weight}, {"a.qzeros", zeros}, {"a.scales", scales()}, {"a.g_idx", words({kInputs})}};
+  return {{"a.qweight", weight},
+          {"a.qzeros", zeros},
+          {"a.scales", scales()},
+          {"a.g_idx", words({kInputs})}};
 }
 
 TensorMap awq() {
@@ -53,15 +65,18 @@ TensorMap awq() {
   for (std::int64_t word = 0; word < kOutputs / 8; ++word) {
     for (std::int64_t place = 0; place < 8; ++place) {
       const std::int64_t o = word * 8 + kOrder[place];
-      for (std::int64_t i = 0; i < kInputs; ++i) put(weight, i * kOutputs / 8 + word, place, level(i, o));
-      for (std::int64_t g = 0; g < kInputs / kGroup; ++g) put(zeros, g * kOutputs / 8 + word, place, static_cast<int>((g + o) % 16));
+      for (std::int64_t i = 0; i < kInputs; ++i)
+        put(weight, i * kOutputs / 8 + word, place, level(i, o));
+      for (std::int64_t g = 0; g < kInputs / kGroup; ++g)
+        put(zeros, g * kOutputs / 8 + word, place, static_cast<int>((g + o) % 16));
     }
   }
   return {{"a.qweight", weight}, {"a.qzeros", zeros}, {"a.scales", scales()}};
 }
 
 json config(json quantised) { return {{"quantization_config", std::move(quantised)}}; }
-const json kGptq = {{"quant_method", "gptq"}, {"bits", 4}, {"group_size", kGroup}, {"desc_act", false}};
+const json kGptq = {
+    {"quant_method", "gptq"}, {"bits", 4}, {"group_size", kGroup}, {"desc_act", false}};
 const json kAwq = {{"quant_method", "awq"}, {"bits", 4}, {"group_size", kGroup}};
 
 template <typename Zero>
@@ -73,8 +88,10 @@ void expect_weight(TensorMap& tensors, DType format, Zero zero) {
   const Tensor values = dequantize(blocks);
   for (std::int64_t o = 0; o < kOutputs; ++o) {
     for (std::int64_t i = 0; i < kInputs; ++i) {
-      const float want = static_cast<float>(level(i, o) - zero(i / kGroup, o)) * scale(i / kGroup, o);
-      ASSERT_EQ(values.as<float>()[static_cast<std::size_t>(o * kInputs + i)], want) << o << " " << i;
+      const float want =
+          static_cast<float>(level(i, o) - zero(i / kGroup, o)) * scale(i / kGroup, o);
+      ASSERT_EQ(values.as<float>()[static_cast<std::size_t>(o * kInputs + i)], want)
+          << o << " " << i;
     }
   }
 }
@@ -97,14 +114,18 @@ TEST(Checkpoint, GptqBecomesBlocks) {
 TEST(Checkpoint, AwqBecomesBlocks) {
   TensorMap tensors = awq();
   normalise_checkpoint(config(kAwq), tensors);
-  expect_weight(tensors, DType::Q4_1, [](std::int64_t g, std::int64_t o) { return static_cast<int>((g + o) % 16); });
+  expect_weight(tensors, DType::Q4_1,
+                [](std::int64_t g, std::int64_t o) { return static_cast<int>((g + o) % 16); });
 }
 
 TEST(Checkpoint, Fp8IsScaled) {
   Tensor weight(DType::F8E4M3FN, {3, 4});
-  for (std::int64_t i = 0; i < 12; ++i) store_f64(DType::F8E4M3FN, weight.mutable_data(), i, static_cast<double>(i));
+  for (std::int64_t i = 0; i < 12; ++i)
+    store_f64(DType::F8E4M3FN, weight.mutable_data(), i, static_cast<double>(i));
   const auto scaled = [&](const json& method, const char* part, const Tensor& scale_of) {
-    TensorMap tensors{{"a.weight", weight}, {std::string("a") + part, scale_of}, {"a.input_scale", Tensor::scalar(1.0f)}};
+    TensorMap tensors{{"a.weight", weight},
+                      {std::string("a") + part, scale_of},
+                      {"a.input_scale", Tensor::scalar(1.0f)}};
     normalise_checkpoint(config(method), tensors);
     EXPECT_EQ(tensors.size(), 1u);
     return to_wide<double>(tensors.at("a.weight"));
@@ -119,7 +140,9 @@ TEST(Checkpoint, Fp8IsScaled) {
 }
 
 TEST(Checkpoint, RefusesPartsThatDoNotFit) {
-  const auto refuse = [](TensorMap tensors, const json& method) { EXPECT_THROW(normalise_checkpoint(config(method), tensors), Error); };
+  const auto refuse = [](TensorMap tensors, const json& method) {
+    EXPECT_THROW(normalise_checkpoint(config(method), tensors), Error);
+  };
   const auto zero = [](std::int64_t, std::int64_t) { return 7; };
   for (const char* part : {"a.qzeros", "a.scales"}) {
     TensorMap missing = gptq(zero);
@@ -132,25 +155,37 @@ TEST(Checkpoint, RefusesPartsThatDoNotFit) {
   TensorMap floats = gptq(zero);
   floats["a.qweight"] = Tensor(DType::F32, {8, 16});
   refuse(floats, kGptq);
-  for (const auto& [key, value] : std::vector<std::pair<std::string, json>>{{"bits", 3}, {"bits", "4"}, {"group_size", 48}, {"group_size", "x"}, {"desc_act", true}, {"quant_method", "magic"}, {"quant_method", 1}}) {
+  for (const auto& [key, value] :
+       std::vector<std::pair<std::string, json>>{{"bits", 3},
+                                                 {"bits", "4"},
+                                                 {"group_size", 48},
+                                                 {"group_size", "x"},
+                                                 {"desc_act", true},
+                                                 {"quant_method", "magic"},
+                                                 {"quant_method", 1}}) {
     json method = kGptq;
     method[key] = value;
     refuse(gptq(zero), method);
   }
   refuse({{"a.weight_scale", Tensor::scalar(1.0f)}}, {{"quant_method", "fp8"}});
-  refuse({{"a.weight_scale", words({2})}, {"a.weight", Tensor(DType::F8E4M3FN, {3, 4})}}, {{"quant_method", "fp8"}});
-  refuse({{"a.weight_scale", Tensor::scalar(1.0f)}, {"a.weight", Tensor(DType::F8E4M3FN, {3})}}, {{"quant_method", "fp8"}});
+  refuse({{"a.weight_scale", words({2})}, {"a.weight", Tensor(DType::F8E4M3FN, {3, 4})}},
+         {{"quant_method", "fp8"}});
+  refuse({{"a.weight_scale", Tensor::scalar(1.0f)}, {"a.weight", Tensor(DType::F8E4M3FN, {3})}},
+         {{"quant_method", "fp8"}});
 }
 
 TEST(Checkpoint, GptOssExpertsAreSplit) {
   // One expert, four outputs (gate and up alternate), 32 inputs; neighbours share a byte.
   Tensor blocks(DType::U8, {1, 4, 1, 16}), scale_of(DType::U8, {1, 4, 1});
-  for (std::int64_t i = 0; i < 64; ++i) blocks.mutable_data()[i] = static_cast<std::byte>((2 * i % 16) | ((2 * i + 1) % 16) << 4);
+  for (std::int64_t i = 0; i < 64; ++i)
+    blocks.mutable_data()[i] = static_cast<std::byte>((2 * i % 16) | ((2 * i + 1) % 16) << 4);
   for (std::int64_t i = 0; i < 4; ++i) scale_of.mutable_data()[i] = static_cast<std::byte>(127 + i);
   const Tensor bias = Tensor::from<float>({1, 4}, {1, 2, 3, 4});
   const std::string prefix = "model.layers.0.mlp.experts.";
-  TensorMap tensors{{prefix + "gate_up_proj_blocks", blocks}, {prefix + "gate_up_proj_scales", scale_of},
-                    {prefix + "gate_up_proj_bias", bias}, {prefix + "down_proj_bias", Tensor::from<float>({1, 1}, {5})}};
+  TensorMap tensors{{prefix + "gate_up_proj_blocks", blocks},
+                    {prefix + "gate_up_proj_scales", scale_of},
+                    {prefix + "gate_up_proj_bias", bias},
+                    {prefix + "down_proj_bias", Tensor::from<float>({1, 1}, {5})}};
   normalise_checkpoint(config({{"quant_method", "mxfp4"}}), tensors);
   const Tensor up = dequantize(tensors.at(prefix + "up.weight"));
   ASSERT_EQ(up.shape(), Shape({1, 2, 32}));

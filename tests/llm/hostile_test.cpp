@@ -24,8 +24,9 @@ using Keys = std::map<std::string, std::uint32_t>;
 GgufBytes model(const Keys& changes = {}) {
   GgufBytes file;
   file.add_text("general.architecture", "llama");
-  Keys keys{{"block_count", 1},         {"embedding_length", 8},    {"attention.head_count", 2},
-            {"attention.head_count_kv", 1}, {"feed_forward_length", 12}, {"context_length", 64}};
+  Keys keys{{"block_count", 1},          {"embedding_length", 8},
+            {"attention.head_count", 2}, {"attention.head_count_kv", 1},
+            {"feed_forward_length", 12}, {"context_length", 64}};
   for (const auto& [key, value] : changes) keys[key] = value;
   for (const auto& [key, value] : keys) file.add_u32("llama." + key, value);
   const auto add = [&](const char* name, std::vector<std::uint64_t> dims) {
@@ -49,10 +50,12 @@ GgufBytes model(const Keys& changes = {}) {
 
 Graph build(const GgufBytes& file, llm::CacheOptions cache = {}) {
   const std::string bytes = file.bytes();
-  return llm::build_gguf_model(read_gguf(std::as_bytes(std::span(bytes.data(), bytes.size())), nullptr), cache, 0);
+  return llm::build_gguf_model(
+      read_gguf(std::as_bytes(std::span(bytes.data(), bytes.size())), nullptr), cache, 0);
 }
 
-void expect_refusal(const GgufBytes& file, std::string_view part, ErrorCode code = ErrorCode::InvalidModel) {
+void expect_refusal(const GgufBytes& file, std::string_view part,
+                    ErrorCode code = ErrorCode::InvalidModel) {
   try {
     build(file);
     ADD_FAILURE() << "accepted, expected an error about " << part;
@@ -127,7 +130,9 @@ class HostileDirectory : public ::testing::Test {
   }
   ~HostileDirectory() override { fs::remove_all(folder_); }
 
-  void write(const char* name, std::string_view text) { std::ofstream(folder_ / name, std::ios::binary) << text; }
+  void write(const char* name, std::string_view text) {
+    std::ofstream(folder_ / name, std::ios::binary) << text;
+  }
   void expect_refusal(std::string_view part) {
     try {
       load_model(folder_);
@@ -148,7 +153,8 @@ TEST_F(HostileDirectory, TheSoundOneIsLoadedThroughLinksToo) {
 }
 
 TEST_F(HostileDirectory, IndexMayNotLeaveTheFolder) {
-  for (const char* name : {"../x.safetensors", "/etc/passwd", "a/b.safetensors", "x.bin", "", "x\\u0000.safetensors"}) {
+  for (const char* name : {"../x.safetensors", "/etc/passwd", "a/b.safetensors", "x.bin", "",
+                           "x\\u0000.safetensors"}) {
     write("model.safetensors.index.json", std::string(R"({"weight_map":{"a":")") + name + R"("}})");
     expect_refusal("plain name");
   }
@@ -179,7 +185,8 @@ TEST_F(HostileDirectory, TokenizerMustBeJson) {
   write("tokenizer.json", "{\"a\":");
   expect_refusal("tokenizer.json");
   write("tokenizer.json", R"({"model":{}})");
-  write("tokenizer_config.json", R"({"chat_template":[{"name":"default","template":"hi"}],"bos_token":"<s>"})");
+  write("tokenizer_config.json",
+        R"({"chat_template":[{"name":"default","template":"hi"}],"bos_token":"<s>"})");
   const Graph graph = load_model(folder_);
   EXPECT_EQ(graph.metadata.at("naru.chat_template"), "hi");
   EXPECT_EQ(graph.metadata.at("naru.tokenizer"),

@@ -21,7 +21,8 @@ StepRunner::StepRunner(Graph graph, std::int64_t context) : graph_(std::move(gra
     const std::int64_t page = (*type.shape)[1].value();
     pages = (context + page - 1) / page;
     Shape shape{pages};
-    for (std::size_t axis = 1; axis < type.shape->size(); ++axis) shape.push_back((*type.shape)[axis].value());
+    for (std::size_t axis = 1; axis < type.shape->size(); ++axis)
+      shape.push_back((*type.shape)[axis].value());
     Tensor cache(type.dtype, shape);
     std::fill_n(cache.mutable_data(), cache.size_bytes(), std::byte{0});
     caches_.emplace_back(std::move(cache));
@@ -49,8 +50,11 @@ Tensor StepRunner::run(std::span<const std::int32_t> tokens, std::vector<std::in
   std::vector<std::int32_t> positions(tokens.size());
   std::iota(positions.begin(), positions.end(), length_);
   length_ += count;
-  std::vector<Datum> inputs{ints({tokens.begin(), tokens.end()}), ints(std::move(positions)), ints({0, count}),
-                            ints({length_}), ints(pages_).reshaped({1, static_cast<std::int64_t>(pages_.size())}),
+  std::vector<Datum> inputs{ints({tokens.begin(), tokens.end()}),
+                            ints(std::move(positions)),
+                            ints({0, count}),
+                            ints({length_}),
+                            ints(pages_).reshaped({1, static_cast<std::int64_t>(pages_.size())}),
                             ints(std::move(rows))};
   inputs.insert(inputs.end(), caches_.begin(), caches_.end());
   std::vector<Datum> outputs = evaluate(graph_, inputs);

@@ -1,5 +1,5 @@
-// K-EXAONE: EXAONE 4's attention, norms before the blocks, experts chosen by sigmoids and a bias, and
-// one that all rows take.
+// K-EXAONE: EXAONE 4's attention, norms before the blocks, experts chosen by sigmoids and a bias,
+// and one that all rows take.
 #include "graph/import/llm/architecture.h"
 
 namespace naru::llm {

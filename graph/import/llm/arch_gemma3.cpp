@@ -11,7 +11,8 @@ constexpr std::size_t kLayersOf27B = 62;
 void configure(const Parameters& parameters, Config& config) {
   configure_gemma(parameters, config, kLayersOf27B);
   set_windows(parameters, config, 6);
-  config.ropes.push_back(plain_rope(parameters.number("local_rope_theta", 10000), config.head_size));
+  config.ropes.push_back(
+      plain_rope(parameters.number("local_rope_theta", 10000), config.head_size));
   for (Layer& layer : config.layers) layer.rope = layer.window > 0 ? 1 : 0;
 }
 

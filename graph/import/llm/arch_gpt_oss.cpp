@@ -1,5 +1,5 @@
-// gpt-oss: sinks beside the scores, a window in every other layer, biases everywhere, and experts with
-// a clamped activation.
+// gpt-oss: sinks beside the scores, a window in every other layer, biases everywhere, and experts
+// with a clamped activation.
 #include "graph/import/llm/architecture.h"
 
 namespace naru::llm {

@@ -1,4 +1,5 @@
-// Llama 2 and 3, and what is built alike: Mistral, SmolLM2, Kanana, Mi:dm, Solar, HyperCLOVA X SEED.
+// Llama 2 and 3, and what is built alike: Mistral, SmolLM2, Kanana, Mi:dm, Solar, HyperCLOVA X
+// SEED.
 #include "graph/import/llm/architecture.h"
 
 namespace naru::llm {
@@ -13,7 +14,10 @@ void configure(const Parameters& parameters, Config& config) {
 }  // namespace
 
 Architecture architecture_llama() {
-  return {.name = "llama", .json_names = {"llama", "mistral"}, .interleaved_gguf = true, .configure = configure};
+  return {.name = "llama",
+          .json_names = {"llama", "mistral"},
+          .interleaved_gguf = true,
+          .configure = configure};
 }
 
 }  // namespace naru::llm

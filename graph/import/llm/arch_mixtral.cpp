@@ -1,5 +1,5 @@
-// Mixtral in safetensors (its GGUF files call themselves llama): experts behind a softmax over those
-// chosen.
+// Mixtral in safetensors (its GGUF files call themselves llama): experts behind a softmax over
+// those chosen.
 #include "graph/import/llm/architecture.h"
 
 namespace naru::llm {

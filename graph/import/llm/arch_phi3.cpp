@@ -1,4 +1,5 @@
-// Phi-3 and Phi-4: one matrix for queries, keys and values, one for gate and up; long rotary factors.
+// Phi-3 and Phi-4: one matrix for queries, keys and values, one for gate and up; long rotary
+// factors.
 #include "graph/import/llm/architecture.h"
 
 namespace naru::llm {
@@ -11,7 +12,9 @@ void configure(const Parameters& parameters, Config& config) {
 }  // namespace
 
 Architecture architecture_phi3() {
-  return {.name = "phi3", .gguf_weights = {{"up", ""}, {"gate_up", "blk.{}.ffn_up"}}, .configure = configure};
+  return {.name = "phi3",
+          .gguf_weights = {{"up", ""}, {"gate_up", "blk.{}.ffn_up"}},
+          .configure = configure};
 }
 
 }  // namespace naru::llm

@@ -6,7 +6,8 @@ namespace {
 
 /// GGUF does not state it.
 void configure(const Parameters& parameters, Config& config) {
-  config.experts.normalise = parameters.number("expert_normalise", parameters.is_gguf() ? 1 : 0) != 0;
+  config.experts.normalise =
+      parameters.number("expert_normalise", parameters.is_gguf() ? 1 : 0) != 0;
 }
 
 }  // namespace

@@ -8,7 +8,8 @@ namespace {
 void configure(const Parameters& parameters, Config& config) {
   const auto turned = parameters.list("rope_layers");
   if (turned && turned->size() != config.layers.size()) {
-    fail(ErrorCode::InvalidModel, "no_rope_layers: got {}, expected {}", turned->size(), config.layers.size());
+    fail(ErrorCode::InvalidModel, "no_rope_layers: got {}, expected {}", turned->size(),
+         config.layers.size());
   }
   for (std::size_t i = 0; i < config.layers.size(); ++i) {
     const bool rope = turned ? (*turned)[i] != 0 : (i + 1) % 4 != 0;

@@ -88,9 +88,11 @@ bool has_json_name(const Architecture& architecture, std::string_view name) {
 
 /// The frequencies' divisors that a file carries as tensors: one for all contexts, or one for those
 /// that were trained and one for longer ones.
-std::vector<float> rope_divisors(const Parameters& parameters, std::int64_t context, Weights& weights) {
+std::vector<float> rope_divisors(const Parameters& parameters, std::int64_t context,
+                                 Weights& weights) {
   const std::optional<Tensor> always = weights.find("rope_divisors");
-  const std::optional<Tensor> beyond = weights.find("rope_long"), within = weights.find("rope_short");
+  const std::optional<Tensor> beyond = weights.find("rope_long"),
+                              within = weights.find("rope_short");
   const bool stretched = static_cast<double>(context) > parameters.number("rope_context", 0);
   const std::optional<Tensor>& tensor = always ? always : (stretched ? beyond : within);
   if (!tensor) return {};
@@ -141,7 +143,8 @@ std::int64_t layer_count(const Parameters& parameters) {
 }
 
 std::vector<WeightName> weight_names(const Architecture& architecture, bool gguf) {
-  const std::span<const WeightName> common = gguf ? std::span<const WeightName>(kGgufNames) : kJsonNames;
+  const std::span<const WeightName> common =
+      gguf ? std::span<const WeightName>(kGgufNames) : kJsonNames;
   std::vector<WeightName> names(common.begin(), common.end());
   const std::vector<WeightName>& own = gguf ? architecture.gguf_weights : architecture.json_weights;
   names.insert(names.end(), own.begin(), own.end());
@@ -160,7 +163,8 @@ Config make_config(const Architecture& architecture, const Parameters& parameter
   config.heads = parameters.integer("heads", 1, 1 << 16);
   config.kv_heads = parameters.integer("kv_heads", 1, config.heads, config.heads);
   if (config.heads % config.kv_heads != 0) {
-    fail(ErrorCode::InvalidModel, "heads: got {} over {} of keys and values, expected a multiple", config.heads, config.kv_heads);
+    fail(ErrorCode::InvalidModel, "heads: got {} over {} of keys and values, expected a multiple",
+         config.heads, config.kv_heads);
   }
   config.head_size = parameters.integer("head_size", 1, 1 << 16, config.hidden / config.heads);
   config.feed_forward = parameters.integer("feed_forward", 1, kMost, 1);
@@ -174,7 +178,9 @@ Config make_config(const Architecture& architecture, const Parameters& parameter
   config.logit_softcap = parameters.number("logit_softcap", 0);
   config.logit_scale = 1 / parameters.number("logit_divisor", 1);
   config.interleaved_rope = parameters.is_gguf() && architecture.interleaved_gguf;
-  config.ropes.push_back(make_rope(parameters, {config.head_size, config.context, rope_divisors(parameters, config.context, weights), architecture.yarn_truncates}));
+  config.ropes.push_back(make_rope(parameters, {config.head_size, config.context,
+                                                rope_divisors(parameters, config.context, weights),
+                                                architecture.yarn_truncates}));
   read_experts(parameters, weights, config);
   if (architecture.configure != nullptr) architecture.configure(parameters, config);
   return config;
@@ -188,7 +194,8 @@ void set_windows(const Parameters& parameters, Config& config, std::int64_t patt
   const std::int64_t window = window_of(parameters);
   const std::optional<std::vector<double>> list = parameters.list("sliding_layers");
   if (list && list->size() != config.layers.size()) {
-    fail(ErrorCode::InvalidModel, "layers: got the kinds of {}, expected {}", list->size(), config.layers.size());
+    fail(ErrorCode::InvalidModel, "layers: got the kinds of {}, expected {}", list->size(),
+         config.layers.size());
   }
   if (!list) pattern = parameters.integer("sliding_pattern", 0, 1 << 12, pattern);
   for (std::size_t i = 0; i < config.layers.size(); ++i) {

@@ -13,10 +13,10 @@ namespace naru::llm {
 /// What an architecture adds to the common transformer. Which biases, norms and sinks there are is
 /// read from the weights.
 struct Architecture {
-  std::string_view name;                    ///< in GGUF's general.architecture
+  std::string_view name;                          ///< in GGUF's general.architecture
   std::vector<std::string_view> json_names = {};  ///< model_type in config.json; none: as `name`
-  bool interleaved_gguf = false;            ///< GGUF stores pairs of the rotary embedding as neighbours
-  bool yarn_truncates = true;               ///< see RopeUse; GGUF does not state it
+  bool interleaved_gguf = false;  ///< GGUF stores pairs of the rotary embedding as neighbours
+  bool yarn_truncates = true;     ///< see RopeUse; GGUF does not state it
   std::vector<WeightName> gguf_weights = {};  ///< that differ from the common names
   std::vector<WeightName> json_weights = {};
   /// Adjusts what the common rules made of the parameters.
@@ -35,7 +35,8 @@ std::vector<WeightName> weight_names(const Architecture& architecture, bool gguf
 /// Layers, without those behind them that only draft further tokens.
 std::int64_t layer_count(const Parameters& parameters);
 
-/// The numbers of a model: common rules, then the architecture's. `context` > 0 limits the positions.
+/// The numbers of a model: common rules, then the architecture's. `context` > 0 limits the
+/// positions.
 /// @throws Error InvalidModel for numbers that do not fit each other or the limits.
 Config make_config(const Architecture& architecture, const Parameters& parameters, Weights& weights,
                    std::int64_t context);

@@ -2,6 +2,7 @@
 #include "graph/import/llm/checkpoint.h"
 
 #include <algorithm>
+
 #include <nlohmann/json.hpp>
 
 #include "graph/import/llm/checkpoint_gpt_oss.h"
@@ -16,8 +17,10 @@ constexpr std::string_view kBuffers[] = {".rotary_emb.inv_freq", ".attn.masked_b
 constexpr std::string_view kDrafting[] = {"mtp.", "model.mtp."};
 
 bool is_passed_over(std::string_view name) {
-  return std::any_of(std::begin(kBuffers), std::end(kBuffers), [&](std::string_view end) { return name.ends_with(end); }) ||
-         std::any_of(std::begin(kDrafting), std::end(kDrafting), [&](std::string_view start) { return name.starts_with(start); });
+  return std::any_of(std::begin(kBuffers), std::end(kBuffers),
+                     [&](std::string_view end) { return name.ends_with(end); }) ||
+         std::any_of(std::begin(kDrafting), std::end(kDrafting),
+                     [&](std::string_view start) { return name.starts_with(start); });
 }
 
 }  // namespace

@@ -7,8 +7,9 @@
 
 namespace naru::llm {
 
-/// Drops buffers that are no weights and layers that only draft, and brings weights that are kept in parts (AWQ, GPTQ, fp8 with
-/// scales) into one tensor each. @throws Error InvalidModel, or Unsupported for other quantisation.
+/// Drops buffers that are no weights and layers that only draft, and brings weights that are kept
+/// in parts (AWQ, GPTQ, fp8 with scales) into one tensor each. @throws Error InvalidModel, or
+/// Unsupported for other quantisation.
 void normalise_checkpoint(const nlohmann::json& config, TensorMap& tensors);
 
 }  // namespace naru::llm

@@ -29,7 +29,9 @@ const Stored kStored[] = {
 };
 
 void expect(bool fits, const std::string& name, const Tensor& tensor) {
-  if (!fits) fail(ErrorCode::InvalidModel, "tensor {}: got {}, which experts do not have", quote_name(name), to_string(tensor));
+  if (!fits)
+    fail(ErrorCode::InvalidModel, "tensor {}: got {}, which experts do not have", quote_name(name),
+         to_string(tensor));
 }
 
 /// [experts, inputs, outputs] to [experts, picked outputs, inputs].
@@ -92,8 +94,11 @@ void split(TensorMap& tensors, const std::string& prefix, const Stored& stored) 
     }
     if (blocks.defined()) {
       const Shape& shape = blocks.shape();
-      expect(blocks.dtype() == DType::U8 && shape.rank() == 4 && shape[3] == 16 && shape[1] % step == 0, name, blocks);
-      expect(scales.dtype() == DType::U8 && scales.shape() == Shape({shape[0], shape[1], shape[2]}), name, scales);
+      expect(blocks.dtype() == DType::U8 && shape.rank() == 4 && shape[3] == 16 &&
+                 shape[1] % step == 0,
+             name, blocks);
+      expect(scales.dtype() == DType::U8 && scales.shape() == Shape({shape[0], shape[1], shape[2]}),
+             name, scales);
       tensors[prefix + part.own + ".weight"] = join_blocks(blocks, scales, part.rows);
     }
     if (bias.defined()) {
@@ -111,7 +116,8 @@ void split_gpt_oss(TensorMap& tensors) {
   for (const auto& [name, tensor] : tensors) {
     if (name.ends_with(kSinks)) sinks.push_back(name);
     const std::size_t at = name.find(kExperts);
-    const bool first = at != std::string::npos && name.substr(at + kExperts.size()).starts_with("down_proj_bias");
+    const bool first =
+        at != std::string::npos && name.substr(at + kExperts.size()).starts_with("down_proj_bias");
     if (first) prefixes.push_back(name.substr(0, at + kExperts.size()));
   }
   for (const std::string& name : sinks) tensors[name + ".weight"] = take(tensors, name);

@@ -2,6 +2,7 @@
 #include "graph/import/llm/checkpoint_packed.h"
 
 #include <cstring>
+
 #include <nlohmann/json.hpp>
 
 #include "graph/fail.h"
@@ -19,14 +20,17 @@ constexpr std::int64_t kPerBlock = 32;  // elements of Q4_0 and Q4_1
 /// Takes a tensor out of the map. @throws Error InvalidModel when there is none.
 Tensor take(TensorMap& tensors, const std::string& name) {
   const auto found = tensors.find(name);
-  if (found == tensors.end()) fail(ErrorCode::InvalidModel, "tensor {}: is missing", quote_name(name));
+  if (found == tensors.end())
+    fail(ErrorCode::InvalidModel, "tensor {}: is missing", quote_name(name));
   Tensor tensor = std::move(found->second);
   tensors.erase(found);
   return tensor;
 }
 
 void expect(bool fits, const std::string& name, const Tensor& tensor) {
-  if (!fits) fail(ErrorCode::InvalidModel, "tensor {}: got {}, which does not fit its quantisation", quote_name(name), to_string(tensor));
+  if (!fits)
+    fail(ErrorCode::InvalidModel, "tensor {}: got {}, which does not fit its quantisation",
+         quote_name(name), to_string(tensor));
 }
 
 /// All stems "x" of tensors "x.<part>".
@@ -46,8 +50,8 @@ void drop(TensorMap& tensors, std::string_view part) {
 
 /// How the two kinds lay four bits into words of 32.
 struct Packing {
-  bool along_inputs;       ///< a word holds eight inputs of one output, else eight outputs of one input
-  const int* places;       ///< where in a word each of eight outputs is
+  bool along_inputs;  ///< a word holds eight inputs of one output, else eight outputs of one input
+  const int* places;  ///< where in a word each of eight outputs is
   std::int64_t zero_shift;  ///< added to zero points
 };
 constexpr int kInOrder[] = {0, 1, 2, 3, 4, 5, 6, 7};
@@ -56,29 +60,39 @@ constexpr int kInterleaved[] = {0, 4, 1, 5, 2, 6, 3, 7};
 /// A weight in parts: levels, zero points and scales for groups of inputs.
 class PackedWeight {
  public:
-  PackedWeight(TensorMap& tensors, const std::string& stem, const Packing& packing, std::int64_t group_size)
-      : packing_(packing), levels_(take(tensors, stem + ".qweight")), zeros_(take(tensors, stem + ".qzeros")), scales_(take(tensors, stem + ".scales")) {
+  PackedWeight(TensorMap& tensors, const std::string& stem, const Packing& packing,
+               std::int64_t group_size)
+      : packing_(packing),
+        levels_(take(tensors, stem + ".qweight")),
+        zeros_(take(tensors, stem + ".qzeros")),
+        scales_(take(tensors, stem + ".scales")) {
     expect(levels_.dtype() == DType::I32 && levels_.rank() == 2, stem + ".qweight", levels_);
     expect(is_float(scales_.dtype()) && scales_.rank() == 2, stem + ".scales", scales_);
     inputs_ = levels_.shape()[0] * (packing.along_inputs ? kPerWord : 1);
     outputs_ = levels_.shape()[1] * (packing.along_inputs ? 1 : kPerWord);
     group_ = group_size > 0 ? group_size : inputs_;
-    const bool whole = inputs_ > 0 && inputs_ % kPerBlock == 0 && group_ % kPerBlock == 0 && outputs_ % kPerWord == 0;
+    const bool whole = inputs_ > 0 && inputs_ % kPerBlock == 0 && group_ % kPerBlock == 0 &&
+                       outputs_ % kPerWord == 0;
     expect(whole, stem + ".qweight", levels_);
     const std::int64_t groups = (inputs_ + group_ - 1) / group_;
     expect(scales_.shape() == Shape({groups, outputs_}), stem + ".scales", scales_);
-    expect(zeros_.dtype() == DType::I32 && zeros_.shape() == Shape({groups, outputs_ / kPerWord}), stem + ".qzeros", zeros_);
+    expect(zeros_.dtype() == DType::I32 && zeros_.shape() == Shape({groups, outputs_ / kPerWord}),
+           stem + ".qzeros", zeros_);
   }
 
   std::int64_t inputs() const { return inputs_; }
   std::int64_t outputs() const { return outputs_; }
 
   int level(std::int64_t input, std::int64_t output) const {
-    if (packing_.along_inputs) return nibble(levels_, input / kPerWord * outputs_ + output, kInOrder[input % kPerWord]);
-    return nibble(levels_, (input * outputs_ + output) / kPerWord, packing_.places[output % kPerWord]);
+    if (packing_.along_inputs)
+      return nibble(levels_, input / kPerWord * outputs_ + output, kInOrder[input % kPerWord]);
+    return nibble(levels_, (input * outputs_ + output) / kPerWord,
+                  packing_.places[output % kPerWord]);
   }
   std::int64_t zero(std::int64_t input, std::int64_t output) const {
-    return nibble(zeros_, (input / group_ * outputs_ + output) / kPerWord, packing_.places[output % kPerWord]) + packing_.zero_shift;
+    return nibble(zeros_, (input / group_ * outputs_ + output) / kPerWord,
+                  packing_.places[output % kPerWord]) +
+           packing_.zero_shift;
   }
   double scale(std::int64_t input, std::int64_t output) const {
     return load_f64(scales_.dtype(), scales_.data(), input / group_ * outputs_ + output);
@@ -95,7 +109,10 @@ class PackedWeight {
 
  private:
   static int nibble(const Tensor& words, std::int64_t word, int place) {
-    return static_cast<int>(static_cast<std::uint32_t>(words.as<std::int32_t>()[static_cast<std::size_t>(word)]) >> 4 * place & 15);
+    return static_cast<int>(
+        static_cast<std::uint32_t>(words.as<std::int32_t>()[static_cast<std::size_t>(word)]) >>
+            4 * place &
+        15);
   }
 
   const Packing& packing_;
@@ -119,7 +136,8 @@ Tensor to_blocks(const PackedWeight& weight) {
       if (!symmetric) write_f16(at + 2, -scale * static_cast<double>(weight.zero(input, output)));
       at += symmetric ? 2 : 4;
       for (int j = 0; j < 16; ++j) {
-        *at++ = static_cast<std::byte>(weight.level(input + j, output) | weight.level(input + j + 16, output) << 4);
+        *at++ = static_cast<std::byte>(weight.level(input + j, output) |
+                                       weight.level(input + j + 16, output) << 4);
       }
     }
   }
@@ -128,15 +146,21 @@ Tensor to_blocks(const PackedWeight& weight) {
 
 void unpack_words(const json& quantised, const Packing& packing, TensorMap& tensors) {
   const json bits = quantised.value("bits", json()), group = quantised.value("group_size", json());
-  if (bits != 4 || !group.is_number_integer()) fail(ErrorCode::Unsupported, "quantisation: got {} bits in groups of {}, expected 4 in groups of a stated size", bits.dump(), group.dump());
+  if (bits != 4 || !group.is_number_integer())
+    fail(ErrorCode::Unsupported,
+         "quantisation: got {} bits in groups of {}, expected 4 in groups of a stated size",
+         bits.dump(), group.dump());
   if (quantised.value("desc_act", json()) == true) {
-    fail(ErrorCode::Unsupported, "quantisation: got groups in the order of activations, expected them in order");
+    fail(ErrorCode::Unsupported,
+         "quantisation: got groups in the order of activations, expected them in order");
   }
   drop(tensors, ".g_idx");
   for (const std::string& stem : stems_of(tensors, ".qweight")) {
-    with_context([&] { return "unpacking " + quote_name(stem); }, [&] {
-      tensors[stem + ".weight"] = to_blocks(PackedWeight(tensors, stem, packing, group.get<std::int64_t>()));
-    });
+    with_context([&] { return "unpacking " + quote_name(stem); },
+                 [&] {
+                   tensors[stem + ".weight"] =
+                       to_blocks(PackedWeight(tensors, stem, packing, group.get<std::int64_t>()));
+                 });
   }
 }
 
@@ -146,29 +170,38 @@ void unpack_gptq(const json& quantised, TensorMap& tensors) {
   unpack_words(quantised, {true, kInOrder, second ? 0 : 1}, tensors);
 }
 
-void unpack_awq(const json& quantised, TensorMap& tensors) { unpack_words(quantised, {false, kInterleaved, 0}, tensors); }
+void unpack_awq(const json& quantised, TensorMap& tensors) {
+  unpack_words(quantised, {false, kInterleaved, 0}, tensors);
+}
 
 // Eight bits
 
 /// Multiplies by scales that stand for equal rectangles of the weight: one for all, one per row, or
 /// one per tile, the last of which may be cut.
-Tensor scale_tiles(const std::string& name, const Tensor& weight, const Tensor& scales, std::int64_t tile_rows, std::int64_t tile_columns) {
+Tensor scale_tiles(const std::string& name, const Tensor& weight, const Tensor& scales,
+                   std::int64_t tile_rows, std::int64_t tile_columns) {
   expect(weight.rank() == 2 && is_float(weight.dtype()), name, weight);
   const std::int64_t rows = weight.shape()[0], columns = weight.shape()[1];
-  const std::int64_t across = (columns + tile_columns - 1) / tile_columns, down = (rows + tile_rows - 1) / tile_rows;
+  const std::int64_t across = (columns + tile_columns - 1) / tile_columns,
+                     down = (rows + tile_rows - 1) / tile_rows;
   const bool one = scales.numel() == 1;
   expect(is_float(scales.dtype()) && (one || scales.numel() == across * down), name, scales);
   Tensor result(DType::BF16, weight.shape());
   for (std::int64_t i = 0; i < weight.numel(); ++i) {
-    const std::int64_t tile = one ? 0 : i / columns / tile_rows * across + i % columns / tile_columns;
-    store_f64(DType::BF16, result.mutable_data(), i, load_f64(weight.dtype(), weight.data(), i) * load_f64(scales.dtype(), scales.data(), tile));
+    const std::int64_t tile =
+        one ? 0 : i / columns / tile_rows * across + i % columns / tile_columns;
+    store_f64(
+        DType::BF16, result.mutable_data(), i,
+        load_f64(weight.dtype(), weight.data(), i) * load_f64(scales.dtype(), scales.data(), tile));
   }
   return result;
 }
 
 void unpack_fp8(const json& quantised, TensorMap& tensors) {
   const json tile = quantised.value("weight_block_size", json());
-  const auto positive = [](const json& value) { return value.is_number_integer() && value.get<std::int64_t>() > 0; };
+  const auto positive = [](const json& value) {
+    return value.is_number_integer() && value.get<std::int64_t>() > 0;
+  };
   const bool tiled = tile.is_array() && tile.size() == 2 && positive(tile[0]) && positive(tile[1]);
   for (const char* part : {".weight_scale_inv", ".weight_scale"}) {
     for (const std::string& stem : stems_of(tensors, part)) {
@@ -176,12 +209,15 @@ void unpack_fp8(const json& quantised, TensorMap& tensors) {
       const std::string name = stem + ".weight";
       const Tensor weight = take(tensors, name);
       expect(weight.rank() == 2, name, weight);
-      const std::int64_t rows = tiled ? tile[0].get<std::int64_t>() : 1, columns = tiled ? tile[1].get<std::int64_t>() : std::max<std::int64_t>(1, weight.shape()[1]);
+      const std::int64_t rows = tiled ? tile[0].get<std::int64_t>() : 1,
+                         columns = tiled ? tile[1].get<std::int64_t>()
+                                         : std::max<std::int64_t>(1, weight.shape()[1]);
       tensors[name] = scale_tiles(name, weight, scales, rows, columns);
     }
   }
   // Of activations and caches, which naru does not quantise.
-  for (const char* part : {".input_scale", ".k_scale", ".v_scale", ".activation_scale"}) drop(tensors, part);
+  for (const char* part : {".input_scale", ".k_scale", ".v_scale", ".activation_scale"})
+    drop(tensors, part);
 }
 
 void keep(const json&, TensorMap&) {}
@@ -191,7 +227,9 @@ struct Method {
   void (*unpack)(const json&, TensorMap&);
 };
 constexpr Method kMethods[] = {
-    {"gptq", unpack_gptq}, {"awq", unpack_awq}, {"fp8", unpack_fp8}, {"compressed-tensors", unpack_fp8}, {"mxfp4", keep},
+    {"gptq", unpack_gptq}, {"awq", unpack_awq},
+    {"fp8", unpack_fp8},   {"compressed-tensors", unpack_fp8},
+    {"mxfp4", keep},
 };
 
 }  // namespace
@@ -201,7 +239,9 @@ void unpack_quantised(const json& quantised, TensorMap& tensors) {
   for (const Method& known : kMethods) {
     if (method == known.name) return known.unpack(quantised, tensors);
   }
-  fail(ErrorCode::Unsupported, "quantisation: got method {}, expected gptq, awq, fp8, compressed-tensors or mxfp4", quote_name(method.dump()));
+  fail(ErrorCode::Unsupported,
+       "quantisation: got method {}, expected gptq, awq, fp8, compressed-tensors or mxfp4",
+       quote_name(method.dump()));
 }
 
 }  // namespace naru::llm

@@ -59,10 +59,10 @@ struct Config {
   std::int64_t vocab = 0;
   std::int64_t context = 0;
   double norm_epsilon = 1e-5;
-  double norm_offset = 0;       ///< added to the weights of norms
+  double norm_offset = 0;  ///< added to the weights of norms
   double embedding_scale = 1;
   double residual_scale = 1;
-  double attention_scale = 0;   ///< 0: one over the root of head_size
+  double attention_scale = 0;  ///< 0: one over the root of head_size
   double attention_softcap = 0;
   double logit_scale = 1;
   double logit_softcap = 0;
@@ -87,10 +87,13 @@ class Parameters {
   /// Numbers, or bools as 0 and 1, or the words "sliding_attention" as 1 and others as 0.
   virtual std::optional<std::vector<double>> list(std::string_view name) const = 0;
 
-  double number(std::string_view name, double otherwise) const { return number(name).value_or(otherwise); }
+  double number(std::string_view name, double otherwise) const {
+    return number(name).value_or(otherwise);
+  }
   /// @throws Error InvalidModel unless the value is there and in [low, high].
   std::int64_t integer(std::string_view name, std::int64_t low, std::int64_t high) const;
-  std::int64_t integer(std::string_view name, std::int64_t low, std::int64_t high, std::int64_t otherwise) const;
+  std::int64_t integer(std::string_view name, std::int64_t low, std::int64_t high,
+                       std::int64_t otherwise) const;
 };
 
 }  // namespace naru::llm

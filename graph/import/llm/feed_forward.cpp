@@ -16,7 +16,8 @@ ValueId dense(LayerBuilder& at, ValueId x) {
   const std::int64_t inner = at.config.feed_forward, hidden = at.config.hidden;
   ValueId gate = kNoValue, up = kNoValue;
   if (at.has("gate_up")) {
-    const std::vector<ValueId> parts = at.split(at.linear(x, "gate_up", 2 * inner, hidden), {inner, inner});
+    const std::vector<ValueId> parts =
+        at.split(at.linear(x, "gate_up", 2 * inner, hidden), {inner, inner});
     gate = parts[0];
     up = parts[1];
   } else {
@@ -32,11 +33,14 @@ struct Choice {
   ValueId experts, weights;  ///< [rows, used]
 };
 
-ValueId softmax(LayerBuilder& at, ValueId x) { return at.add("Softmax", {x}, {{"axis", std::int64_t{-1}}}); }
+ValueId softmax(LayerBuilder& at, ValueId x) {
+  return at.add("Softmax", {x}, {{"axis", std::int64_t{-1}}});
+}
 
 /// The largest of each row: values and indices.
 std::vector<ValueId> top(LayerBuilder& at, ValueId x) {
-  return at.add_multi("TopK", {x, at.ints({at.config.experts.used})}, 2, {{"axis", std::int64_t{-1}}});
+  return at.add_multi("TopK", {x, at.ints({at.config.experts.used})}, 2,
+                      {{"axis", std::int64_t{-1}}});
 }
 
 Choice choose(LayerBuilder& at, ValueId logits) {
@@ -52,7 +56,8 @@ Choice choose(LayerBuilder& at, ValueId logits) {
   const ValueId scores = at.add("Sigmoid", {logits});
   ValueId ranking = scores;
   for (const char* part : {"", "bias"}) {  // the names of config.json's and GGUF's files
-    if (const auto bias = at.vector("choice", experts.count, part)) ranking = at.add("Add", {scores, *bias});
+    if (const auto bias = at.vector("choice", experts.count, part))
+      ranking = at.add("Add", {scores, *bias});
   }
   const ValueId chosen = top(at, ranking)[1];
   return {chosen, at.add("GatherElements", {scores, chosen}, {{"axis", std::int64_t{-1}}})};
@@ -62,7 +67,8 @@ Choice route(LayerBuilder& at, ValueId x) {
   const Experts& experts = at.config.experts;
   Choice choice = choose(at, at.linear(x, "router", experts.count, at.config.hidden));
   if (experts.normalise) {
-    choice.weights = at.add("Div", {choice.weights, at.add("ReduceSum", {choice.weights, at.ints({-1})})});
+    choice.weights =
+        at.add("Div", {choice.weights, at.add("ReduceSum", {choice.weights, at.ints({-1})})});
   }
   choice.weights = at.scaled(choice.weights, experts.scale);
   return choice;
@@ -92,12 +98,16 @@ ValueId with_shared(LayerBuilder& at, ValueId x, ValueId y) {
   const std::optional<Tensor> up_weight = at.find("shared.up");
   if (!up_weight || up_weight->rank() != 2) return y;
   const std::int64_t inner = up_weight->shape()[0], hidden = at.config.hidden;
-  const ValueId gate = at.linear(x, "shared.gate", inner, hidden), up = at.linear(x, "shared.up", inner, hidden);
+  const ValueId gate = at.linear(x, "shared.gate", inner, hidden),
+                up = at.linear(x, "shared.up", inner, hidden);
   ValueId shared = at.linear(activate(at, gate, up), "shared.down", hidden, inner);
   if (const std::optional<Tensor> router = at.find("shared.router")) {
     // A vector in GGUF, a matrix of one row elsewhere.
-    if (router->numel() != hidden) fail(ErrorCode::InvalidModel, "weight shared.router: got {}, expected {} elements", to_string(*router), hidden);
-    const ValueId weight = at.constant("shared.router", dequantize(*router).reshaped({1, hidden}), {1, hidden});
+    if (router->numel() != hidden)
+      fail(ErrorCode::InvalidModel, "weight shared.router: got {}, expected {} elements",
+           to_string(*router), hidden);
+    const ValueId weight =
+        at.constant("shared.router", dequantize(*router).reshaped({1, hidden}), {1, hidden});
     shared = at.add("Mul", {shared, at.add("Sigmoid", {at.product(x, weight, "shared.router")})});
   }
   return at.add("Add", {y, shared});

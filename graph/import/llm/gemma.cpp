@@ -16,7 +16,8 @@ void configure_gemma(const Parameters& parameters, Config& config, std::size_t l
   config.activation = Activation::GeluTanh;
   config.norm_offset = parameters.is_gguf() ? 0 : 1;
   const bool shared = config.layers.size() == large;
-  const double scalar = static_cast<double>(shared ? config.hidden / config.heads : config.head_size);
+  const double scalar =
+      static_cast<double>(shared ? config.hidden / config.heads : config.head_size);
   config.attention_scale = 1 / std::sqrt(parameters.number("query_scalar", scalar));
 }
 

@@ -2,6 +2,7 @@
 #include "graph/import/llm/gguf_model.h"
 
 #include <algorithm>
+
 #include <nlohmann/json.hpp>
 
 #include "graph/fail.h"
@@ -16,10 +17,12 @@ using nlohmann::json;
 constexpr std::string_view kTokenizerPrefix = "tokenizer.ggml.";
 
 /// Names in the JSON that differ from the key behind the prefix.
-constexpr std::pair<std::string_view, std::string_view> kTokenizerNames[] = {{"token_type", "token_types"}};
+constexpr std::pair<std::string_view, std::string_view> kTokenizerNames[] = {
+    {"token_type", "token_types"}};
 
 json element(const GgufValue& value, std::int64_t i) {
-  if (value.kind == GgufKind::String) return std::string(value.strings[static_cast<std::size_t>(i)]);
+  if (value.kind == GgufKind::String)
+    return std::string(value.strings[static_cast<std::size_t>(i)]);
   if (value.kind == GgufKind::Bool) return value.integer(i).value_or(0) != 0;
   if (const auto integer = value.integer(i)) return *integer;
   return value.number(i).value_or(0);
@@ -56,7 +59,9 @@ std::string tokenizer_json(const GgufFile& file) {
 }
 
 void read_token_ids(const GgufFile& file, Config& config) {
-  const auto id = [&](const char* name) { return file.integer(std::string(kTokenizerPrefix) + name, -1); };
+  const auto id = [&](const char* name) {
+    return file.integer(std::string(kTokenizerPrefix) + name, -1);
+  };
   if (id("bos_token_id") >= 0) config.bos = id("bos_token_id");
   for (const char* name : {"eos_token_id", "eot_token_id", "eom_token_id"}) {
     if (id(name) >= 0) config.eos.push_back(id(name));
@@ -67,10 +72,13 @@ void read_token_ids(const GgufFile& file, Config& config) {
 TensorMap tensors_of(const GgufFile& file, const Parameters& parameters) {
   std::vector<std::string> drafting;
   const std::int64_t layers = parameters.integer("layers", 1, 1 << 12);
-  for (std::int64_t i = layer_count(parameters); i < layers; ++i) drafting.push_back(fmt::format("blk.{}.", i));
+  for (std::int64_t i = layer_count(parameters); i < layers; ++i)
+    drafting.push_back(fmt::format("blk.{}.", i));
   TensorMap tensors;
   for (const GgufTensor& tensor : file.tensors) {
-    const bool drafts = std::any_of(drafting.begin(), drafting.end(), [&](const std::string& prefix) { return tensor.name.starts_with(prefix); });
+    const bool drafts =
+        std::any_of(drafting.begin(), drafting.end(),
+                    [&](const std::string& prefix) { return tensor.name.starts_with(prefix); });
     if (!drafts) tensors.emplace(tensor.name, tensor.data);
   }
   return tensors;
@@ -87,7 +95,8 @@ Graph build_gguf_model(const GgufFile& file, const CacheOptions& cache, std::int
   read_token_ids(file, config);
   Graph graph = build_step_graph(config, weights, cache);
   weights.expect_all_taken();
-  if (file.find("tokenizer.ggml.model") != nullptr) graph.metadata["naru.tokenizer"] = tokenizer_json(file);
+  if (file.find("tokenizer.ggml.model") != nullptr)
+    graph.metadata["naru.tokenizer"] = tokenizer_json(file);
   if (file.find("tokenizer.chat_template") != nullptr) {
     graph.metadata["naru.chat_template"] = file.text("tokenizer.chat_template");
   }

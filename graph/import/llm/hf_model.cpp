@@ -1,13 +1,14 @@
 // From config.json and safetensors to a step graph and its metadata.
 //
 // The user names the directory, and the files in it have names of their own accord, so links are
-// followed as for any file that a user names: the caches of model hubs are made of links. Names that
-// an index holds must be plain ones.
+// followed as for any file that a user names: the caches of model hubs are made of links. Names
+// that an index holds must be plain ones.
 #include "graph/import/llm/hf_model.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <set>
+
+#include <nlohmann/json.hpp>
 
 #include "graph/fail.h"
 #include "graph/import/llm/architecture.h"
@@ -39,26 +40,35 @@ json read_json(const fs::path& path) {
   const std::string text = read_text(path);
   if (text.empty()) return json::object();
   if (text.size() > kMaxDocumentBytes) {
-    fail(ErrorCode::InvalidModel, "file {}: got {} bytes, expected at most {}", quote_name(path.native()), text.size(), kMaxDocumentBytes);
+    fail(ErrorCode::InvalidModel, "file {}: got {} bytes, expected at most {}",
+         quote_name(path.native()), text.size(), kMaxDocumentBytes);
   }
   json document = json::parse(text, nullptr, false);
-  if (!document.is_object()) fail(ErrorCode::InvalidModel, "file {}: got no JSON object", quote_name(path.native()));
+  if (!document.is_object())
+    fail(ErrorCode::InvalidModel, "file {}: got no JSON object", quote_name(path.native()));
   return document;
 }
 
 /// The files that an index names, each once.
 std::set<std::string> shard_names(const json& index) {
   const auto map = index.find("weight_map");
-  if (map == index.end() || !map->is_object()) fail(ErrorCode::InvalidModel, "index of weights: got no object 'weight_map'");
+  if (map == index.end() || !map->is_object())
+    fail(ErrorCode::InvalidModel, "index of weights: got no object 'weight_map'");
   std::set<std::string> names;
   for (const json& name : *map) {
     const std::string* text = name.get_ptr<const std::string*>();
-    constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
-    const bool plain = text != nullptr && text->ends_with(".safetensors") && text->find_first_not_of(kPlain) == std::string::npos;
-    if (!plain) fail(ErrorCode::InvalidModel, "index of weights: got the file name {}, expected a plain name of a safetensors file", quote_name(text == nullptr ? "" : *text));
+    constexpr std::string_view kPlain =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    const bool plain = text != nullptr && text->ends_with(".safetensors") &&
+                       text->find_first_not_of(kPlain) == std::string::npos;
+    if (!plain)
+      fail(ErrorCode::InvalidModel,
+           "index of weights: got the file name {}, expected a plain name of a safetensors file",
+           quote_name(text == nullptr ? "" : *text));
     names.insert(*text);
     if (static_cast<std::int64_t>(names.size()) > kLimits.max_external_files) {
-      fail(ErrorCode::InvalidModel, "index of weights: got over {} files", kLimits.max_external_files);
+      fail(ErrorCode::InvalidModel, "index of weights: got over {} files",
+           kLimits.max_external_files);
     }
   }
   return names;
@@ -66,7 +76,8 @@ std::set<std::string> shard_names(const json& index) {
 
 TensorMap load_tensors(const fs::path& directory) {
   const json index = read_json(directory / "model.safetensors.index.json");
-  const std::set<std::string> names = index.empty() ? std::set<std::string>{"model.safetensors"} : shard_names(index);
+  const std::set<std::string> names =
+      index.empty() ? std::set<std::string>{"model.safetensors"} : shard_names(index);
   TensorMap tensors;
   for (const std::string& name : names) {
     for (NamedTensor& tensor : load_safetensors(directory / name)) {
@@ -95,7 +106,8 @@ void read_token_ids(const json& config, const json& generation, Config& result) 
       const std::vector<std::int64_t> ids = token_ids(document->at("bos_token_id"));
       if (!ids.empty()) result.bos = ids.front();
     }
-    if (result.eos.empty() && document->contains("eos_token_id")) result.eos = token_ids(document->at("eos_token_id"));
+    if (result.eos.empty() && document->contains("eos_token_id"))
+      result.eos = token_ids(document->at("eos_token_id"));
   }
 }
 
@@ -108,7 +120,8 @@ std::string chat_template(const fs::path& directory, const json& tokenizer_confi
   if (found->is_string()) return found->get<std::string>();
   if (!found->is_array()) return {};
   for (const json& entry : *found) {
-    if (entry.is_object() && entry.value("name", "") == "default") return entry.value("template", "");
+    if (entry.is_object() && entry.value("name", "") == "default")
+      return entry.value("template", "");
   }
   return {};
 }
@@ -122,13 +135,15 @@ void add_tokenizer(const fs::path& directory, Graph& graph) {
   if (tokenizer.empty()) return;
   if (!json::accept(tokenizer)) fail(ErrorCode::InvalidModel, "tokenizer.json: got no JSON");
   tokenizer_config.erase("chat_template");
-  graph.metadata["naru.tokenizer"] =
-      R"({"type":"huggingface","config":)" + tokenizer_config.dump() + R"(,"tokenizer_json":)" + tokenizer + "}";
+  graph.metadata["naru.tokenizer"] = R"({"type":"huggingface","config":)" +
+                                     tokenizer_config.dump() + R"(,"tokenizer_json":)" + tokenizer +
+                                     "}";
 }
 
 std::string model_type(const json& config) {
   const auto found = config.find("model_type");
-  if (found == config.end() || !found->is_string()) fail(ErrorCode::InvalidModel, "config.json: got no 'model_type'");
+  if (found == config.end() || !found->is_string())
+    fail(ErrorCode::InvalidModel, "config.json: got no 'model_type'");
   return found->get<std::string>();
 }
 

@@ -15,7 +15,8 @@ namespace naru::llm {
 /// Appends nodes. Names of weights are those of the layer that was entered last.
 class LayerBuilder {
  public:
-  LayerBuilder(const Config& own_config, Weights& own_weights) : config(own_config), weights(own_weights) {}
+  LayerBuilder(const Config& own_config, Weights& own_weights)
+      : config(own_config), weights(own_weights) {}
 
   const Config& config;
   Weights& weights;
@@ -23,9 +24,11 @@ class LayerBuilder {
 
   void enter_layer(std::int64_t layer) { layer_ = layer; }
 
-  ValueId add(std::string_view op, std::vector<ValueId> inputs, Attributes attributes = {}, std::string_view name = {});
-  std::vector<ValueId> add_multi(std::string_view op, std::vector<ValueId> inputs, std::size_t outputs,
-                                 Attributes attributes = {}, std::string_view name = {});
+  ValueId add(std::string_view op, std::vector<ValueId> inputs, Attributes attributes = {},
+              std::string_view name = {});
+  std::vector<ValueId> add_multi(std::string_view op, std::vector<ValueId> inputs,
+                                 std::size_t outputs, Attributes attributes = {},
+                                 std::string_view name = {});
   ValueId ints(std::vector<std::int64_t> values);
   ValueId cast(ValueId x, DType to);
   ValueId unsqueeze(ValueId x, std::vector<std::int64_t> axes);
@@ -41,11 +44,13 @@ class LayerBuilder {
   /// A constant of the given shape. @throws Error InvalidModel for another one.
   ValueId constant(std::string_view name, Tensor value, const Shape& expected);
   /// A weight of `size` elements as f32 vector; nullopt when there is none.
-  std::optional<ValueId> vector(std::string_view weight, std::int64_t size, std::string_view part = "weight");
+  std::optional<ValueId> vector(std::string_view weight, std::int64_t size,
+                                std::string_view part = "weight");
 
   /// x * w^T, and the bias when there is one.
   ValueId linear(ValueId x, std::string_view weight, std::int64_t outputs, std::int64_t inputs);
-  /// The matrices of all experts, [experts, outputs, inputs]. @throws Error InvalidModel without them.
+  /// The matrices of all experts, [experts, outputs, inputs]. @throws Error InvalidModel without
+  /// them.
   ValueId expert_matrices(std::string_view weight, std::int64_t outputs, std::int64_t inputs);
   /// Their biases [experts, outputs], or kNoValue.
   ValueId expert_biases(std::string_view weight, std::int64_t outputs);
@@ -53,7 +58,8 @@ class LayerBuilder {
   ValueId product(ValueId x, ValueId w, std::string_view name);
   /// Root-mean-square norm over the last axis; x itself where the weights have none of the name.
   ValueId norm(ValueId x, std::string_view weight);
-  /// The same over each head of [tokens, heads * head_size], or over all of them, as the weight says.
+  /// The same over each head of [tokens, heads * head_size], or over all of them, as the weight
+  /// says.
   ValueId head_norm(ValueId x, std::string_view weight, std::int64_t heads);
 
  private:

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+
 #include <nlohmann/json.hpp>
 
 #include "graph/fail.h"
@@ -33,7 +34,8 @@ constexpr Name kNames[] = {
     {"use_window", "", "use_sliding_window"},
     {"max_window_layers", "", "max_window_layers"},
     {"sliding_layers", "attention.sliding_window_pattern", "layer_types"},
-    {"sliding_pattern", "attention.sliding_window_pattern", "sliding_window_pattern|_sliding_window_pattern"},
+    {"sliding_pattern", "attention.sliding_window_pattern",
+     "sliding_window_pattern|_sliding_window_pattern"},
     {"rope_layers", "", "no_rope_layers"},
     {"attention_softcap", "attn_logit_softcapping", "attn_logit_softcapping"},
     {"logit_softcap", "final_logit_softcapping", "final_logit_softcapping"},
@@ -42,18 +44,28 @@ constexpr Name kNames[] = {
     {"residual_scale", "residual_scale", "residual_multiplier"},
     {"attention_scale", "attention.scale", "attention_multiplier"},
     {"logit_divisor", "logit_scale", "logits_scaling"},
-    {"rope_theta", "rope.freq_base", "rope_theta|rope_parameters/rope_theta|rope_parameters/full_attention/rope_theta"},
-    {"local_rope_theta", "rope.freq_base_swa", "rope_local_base_freq|rope_parameters/sliding_attention/rope_theta"},
+    {"rope_theta", "rope.freq_base",
+     "rope_theta|rope_parameters/rope_theta|rope_parameters/full_attention/rope_theta"},
+    {"local_rope_theta", "rope.freq_base_swa",
+     "rope_local_base_freq|rope_parameters/sliding_attention/rope_theta"},
     {"rope_dims", "rope.dimension_count", ""},
     {"rope_part", "", "partial_rotary_factor|rope_parameters/partial_rotary_factor"},
-    {"rope_kind", "rope.scaling.type", "rope_scaling/rope_type|rope_scaling/type|rope_parameters/rope_type|rope_parameters/full_attention/rope_type"},
-    {"rope_factor", "rope.scaling.factor", "rope_scaling/factor|rope_parameters/factor|rope_parameters/full_attention/factor"},
-    {"rope_context", "rope.scaling.original_context_length", "rope_scaling/original_max_position_embeddings|rope_parameters/original_max_position_embeddings|original_max_position_embeddings"},
+    {"rope_kind", "rope.scaling.type",
+     "rope_scaling/rope_type|rope_scaling/type|rope_parameters/rope_type|rope_parameters/"
+     "full_attention/rope_type"},
+    {"rope_factor", "rope.scaling.factor",
+     "rope_scaling/factor|rope_parameters/factor|rope_parameters/full_attention/factor"},
+    {"rope_context", "rope.scaling.original_context_length",
+     "rope_scaling/original_max_position_embeddings|rope_parameters/"
+     "original_max_position_embeddings|original_max_position_embeddings"},
     {"rope_low", "", "rope_scaling/low_freq_factor|rope_parameters/low_freq_factor"},
     {"rope_high", "", "rope_scaling/high_freq_factor|rope_parameters/high_freq_factor"},
-    {"rope_beta_fast", "rope.scaling.yarn_beta_fast", "rope_scaling/beta_fast|rope_parameters/beta_fast"},
-    {"rope_beta_slow", "rope.scaling.yarn_beta_slow", "rope_scaling/beta_slow|rope_parameters/beta_slow"},
-    {"rope_magnitude", "rope.scaling.attn_factor", "rope_scaling/attention_factor|rope_parameters/attention_factor"},
+    {"rope_beta_fast", "rope.scaling.yarn_beta_fast",
+     "rope_scaling/beta_fast|rope_parameters/beta_fast"},
+    {"rope_beta_slow", "rope.scaling.yarn_beta_slow",
+     "rope_scaling/beta_slow|rope_parameters/beta_slow"},
+    {"rope_magnitude", "rope.scaling.attn_factor",
+     "rope_scaling/attention_factor|rope_parameters/attention_factor"},
     {"rope_truncate", "", "rope_scaling/truncate|rope_parameters/truncate"},
     {"rope_short", "", "rope_scaling/short_factor|rope_parameters/short_factor"},
     {"rope_long", "", "rope_scaling/long_factor|rope_parameters/long_factor"},
@@ -68,18 +80,21 @@ constexpr Name kNames[] = {
 };
 
 const Name& find_name(std::string_view own) {
-  const auto* found = std::find_if(std::begin(kNames), std::end(kNames), [&](const Name& n) { return n.own == own; });
+  const auto* found = std::find_if(std::begin(kNames), std::end(kNames),
+                                   [&](const Name& n) { return n.own == own; });
   NARU_CHECK(found != std::end(kNames), "no hyper-parameter of the name " + std::string(own));
   return *found;
 }
 
 [[noreturn]] void fail_kind(std::string_view key, const char* expected) {
-  fail(ErrorCode::InvalidModel, "hyper-parameter {}: got another kind of value, expected {}", quote_name(key), expected);
+  fail(ErrorCode::InvalidModel, "hyper-parameter {}: got another kind of value, expected {}",
+       quote_name(key), expected);
 }
 
 class GgufParameters final : public Parameters {
  public:
-  explicit GgufParameters(const GgufFile& file) : file_(file), prefix_(std::string(file.text("general.architecture")) + ".") {}
+  explicit GgufParameters(const GgufFile& file)
+      : file_(file), prefix_(std::string(file.text("general.architecture")) + ".") {}
 
   bool is_gguf() const override { return true; }
 
@@ -93,7 +108,8 @@ class GgufParameters final : public Parameters {
     // Some converters write one number per layer; only equal ones are supported.
     const auto first = value->number(0);
     for (std::int64_t i = 0; i < value->count; ++i) {
-      if (!first || value->number(i) != first) fail_kind(name, "a number, or equal numbers for all layers");
+      if (!first || value->number(i) != first)
+        fail_kind(name, "a number, or equal numbers for all layers");
     }
     return first;
   }
@@ -129,7 +145,10 @@ class GgufParameters final : public Parameters {
 
 class JsonParameters final : public Parameters {
  public:
-  explicit JsonParameters(const json& config) : config_(config.contains("text_config") && config["text_config"].is_object() ? config["text_config"] : config) {}
+  explicit JsonParameters(const json& config)
+      : config_(config.contains("text_config") && config["text_config"].is_object()
+                    ? config["text_config"]
+                    : config) {}
 
   bool is_gguf() const override { return false; }
 
@@ -153,10 +172,14 @@ class JsonParameters final : public Parameters {
     if (value == nullptr || !value->is_array()) return std::nullopt;
     std::vector<double> result;
     for (const json& element : *value) {
-      if (element.is_string()) result.push_back(element == "sliding_attention" ? 1 : 0);
-      else if (element.is_boolean()) result.push_back(element.get<bool>() ? 1 : 0);
-      else if (element.is_number()) result.push_back(element.get<double>());
-      else fail_kind(name, "a list of numbers");
+      if (element.is_string())
+        result.push_back(element == "sliding_attention" ? 1 : 0);
+      else if (element.is_boolean())
+        result.push_back(element.get<bool>() ? 1 : 0);
+      else if (element.is_number())
+        result.push_back(element.get<double>());
+      else
+        fail_kind(name, "a list of numbers");
     }
     return result;
   }
@@ -192,19 +215,27 @@ class JsonParameters final : public Parameters {
 
 std::int64_t Parameters::integer(std::string_view name, std::int64_t low, std::int64_t high) const {
   const std::optional<double> value = number(name);
-  if (!value) fail(ErrorCode::InvalidModel, "hyper-parameter {}: got nothing, expected a number", quote_name(name));
+  if (!value)
+    fail(ErrorCode::InvalidModel, "hyper-parameter {}: got nothing, expected a number",
+         quote_name(name));
   const bool fits = *value >= static_cast<double>(low) && *value <= static_cast<double>(high);
   if (!fits || *value != std::floor(*value)) {
-    fail(ErrorCode::InvalidModel, "hyper-parameter {}: got {}, expected an integer in [{}, {}]", quote_name(name), *value, low, high);
+    fail(ErrorCode::InvalidModel, "hyper-parameter {}: got {}, expected an integer in [{}, {}]",
+         quote_name(name), *value, low, high);
   }
   return static_cast<std::int64_t>(*value);
 }
 
-std::int64_t Parameters::integer(std::string_view name, std::int64_t low, std::int64_t high, std::int64_t otherwise) const {
+std::int64_t Parameters::integer(std::string_view name, std::int64_t low, std::int64_t high,
+                                 std::int64_t otherwise) const {
   return number(name) ? integer(name, low, high) : otherwise;
 }
 
-std::unique_ptr<Parameters> gguf_parameters(const GgufFile& file) { return std::make_unique<GgufParameters>(file); }
-std::unique_ptr<Parameters> json_parameters(const json& config) { return std::make_unique<JsonParameters>(config); }
+std::unique_ptr<Parameters> gguf_parameters(const GgufFile& file) {
+  return std::make_unique<GgufParameters>(file);
+}
+std::unique_ptr<Parameters> json_parameters(const json& config) {
+  return std::make_unique<JsonParameters>(config);
+}
 
 }  // namespace naru::llm

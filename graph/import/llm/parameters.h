@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+
 #include <nlohmann/json_fwd.hpp>
 
 #include "graph/import/gguf.h"

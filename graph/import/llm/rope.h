@@ -8,9 +8,11 @@ namespace naru::llm {
 /// What frequencies are wanted for.
 struct RopeUse {
   std::int64_t head_size = 0;
-  std::int64_t context = 0;      ///< positions that will be used
-  std::vector<float> divisors = {};  ///< of the unscaled frequencies, or none (GGUF's rope_freqs, rope_factors)
-  bool yarn_truncates = true;    ///< YaRN's ramp begins and ends at whole pairs, unless rope_truncate says
+  std::int64_t context = 0;  ///< positions that will be used
+  std::vector<float> divisors =
+      {};  ///< of the unscaled frequencies, or none (GGUF's rope_freqs, rope_factors)
+  bool yarn_truncates =
+      true;  ///< YaRN's ramp begins and ends at whole pairs, unless rope_truncate says
 };
 
 /// The frequencies that the model's rope_* parameters describe: none, linear, llama3, yarn or

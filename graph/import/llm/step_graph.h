@@ -13,8 +13,8 @@
 //
 // States k.<layer> and v.<layer> of StateKind::KvPages hold the caches, [kv_pages, page, kv_heads,
 // head_size]; whoever runs the graph decides how many pages there are and which belong to whom.
-// naru.PagedAttention says how they are used. Weights stay in the format of the file; a linear layer
-// is naru.FusedMatMul(x, w[out, in], transB = 1).
+// naru.PagedAttention says how they are used. Weights stay in the format of the file; a linear
+// layer is naru.FusedMatMul(x, w[out, in], transB = 1).
 //
 // Metadata: "naru.llm" (JSON: what is listed at llm_metadata()), "naru.tokenizer" (JSON) and
 // "naru.chat_template", where the file has them.
@@ -31,8 +31,8 @@ namespace naru::llm {
 
 /// How a model's caches are kept.
 struct CacheOptions {
-  DType kv_type = DType::F16;      ///< f32, f16, bf16, q8_0 or q4_0
-  std::int64_t page_tokens = 32;   ///< positions of one page
+  DType kv_type = DType::F16;     ///< f32, f16, bf16, q8_0 or q4_0
+  std::int64_t page_tokens = 32;  ///< positions of one page
 };
 
 /// Builds the graph. @throws Error InvalidModel when a weight is missing or of another shape than

@@ -25,15 +25,18 @@ Weights::Weights(TensorMap tensors, std::vector<WeightName> names) : tensors_(st
   for (const WeightName& name : names) names_[name.own] = name.file;
 }
 
-std::string Weights::file_name(std::string_view own, std::int64_t layer, std::string_view part) const {
+std::string Weights::file_name(std::string_view own, std::int64_t layer,
+                               std::string_view part) const {
   const auto found = names_.find(own);
   if (found == names_.end() || found->second.empty()) return {};
   std::string name(found->second);
-  if (const std::size_t at = name.find("{}"); at != std::string::npos) name.replace(at, 2, std::to_string(layer));
+  if (const std::size_t at = name.find("{}"); at != std::string::npos)
+    name.replace(at, 2, std::to_string(layer));
   return part.empty() ? name : name + "." + std::string(part);
 }
 
-std::optional<Tensor> Weights::find(std::string_view own, std::int64_t layer, std::string_view part) {
+std::optional<Tensor> Weights::find(std::string_view own, std::int64_t layer,
+                                    std::string_view part) {
   return find_by_name(file_name(own, layer, part));
 }
 
@@ -41,14 +44,15 @@ std::optional<Tensor> Weights::find_by_name(const std::string& name) {
   const auto found = tensors_.find(name);
   if (found == tensors_.end()) return std::nullopt;
   if (!is_float(found->second.dtype()) && !is_block(found->second.dtype())) {
-    fail(ErrorCode::InvalidModel, "tensor {}: got {}, expected a float or block format", quote_name(name), to_string(found->second));
+    fail(ErrorCode::InvalidModel, "tensor {}: got {}, expected a float or block format",
+         quote_name(name), to_string(found->second));
   }
   taken_[found->first] = true;
   return found->second;
 }
 
-std::optional<Tensor> Weights::find_experts(std::string_view own, std::int64_t layer, std::int64_t count,
-                                            std::string_view part) {
+std::optional<Tensor> Weights::find_experts(std::string_view own, std::int64_t layer,
+                                            std::int64_t count, std::string_view part) {
   constexpr std::string_view kExpert = "{expert}";
   const std::string name = file_name(own, layer, part);
   const std::size_t at = name.find(kExpert);
@@ -61,7 +65,8 @@ std::optional<Tensor> Weights::find_experts(std::string_view own, std::int64_t l
     if (!one) fail(ErrorCode::InvalidModel, "tensor {}: is missing", quote_name(one_name));
     const Tensor& first = i == 0 ? *one : parts.front();
     if (one->dtype() != first.dtype() || one->shape() != first.shape()) {
-      fail(ErrorCode::InvalidModel, "tensor {}: got {}, expected it as that of expert 0", quote_name(one_name), to_string(*one));
+      fail(ErrorCode::InvalidModel, "tensor {}: got {}, expected it as that of expert 0",
+           quote_name(one_name), to_string(*one));
     }
     parts.push_back(std::move(*one));
   }
@@ -76,7 +81,8 @@ Tensor Weights::take(std::string_view own, std::int64_t layer, std::string_view 
 void Weights::expect_all_taken() const {
   for (const auto& [name, tensor] : tensors_) {
     if (!taken_.contains(name)) {
-      fail(ErrorCode::Unsupported, "tensor {}: is no part of what naru knows of this architecture", quote_name(name));
+      fail(ErrorCode::Unsupported, "tensor {}: is no part of what naru knows of this architecture",
+           quote_name(name));
     }
   }
 }

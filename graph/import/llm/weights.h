@@ -23,8 +23,8 @@ struct WeightName {
   std::string_view file;
 };
 
-/// Finds weights by own names such as "q" and parts such as "weight" and "bias", and remembers which
-/// were taken.
+/// Finds weights by own names such as "q" and parts such as "weight" and "bias", and remembers
+/// which were taken.
 class Weights {
  public:
   /// The last of `names` that has an own name decides, so that an architecture's names, which
@@ -33,9 +33,11 @@ class Weights {
 
   static constexpr std::int64_t kNoLayer = -1;
   /// @throws Error InvalidModel for a tensor of integers.
-  std::optional<Tensor> find(std::string_view own, std::int64_t layer = kNoLayer, std::string_view part = "weight");
+  std::optional<Tensor> find(std::string_view own, std::int64_t layer = kNoLayer,
+                             std::string_view part = "weight");
   /// @throws Error InvalidModel when there is none.
-  Tensor take(std::string_view own, std::int64_t layer = kNoLayer, std::string_view part = "weight");
+  Tensor take(std::string_view own, std::int64_t layer = kNoLayer,
+              std::string_view part = "weight");
   /// The weights of `count` experts as one tensor, a copy where they are apart.
   std::optional<Tensor> find_experts(std::string_view own, std::int64_t layer, std::int64_t count,
                                      std::string_view part = "weight");
