@@ -25,6 +25,8 @@ constexpr DTypeInfo kTypes[] = {
     {DType::F8E5M2FNUZ, "f8e5m2fnuz", K::Float, 1, 1},
     {DType::F8E8M0, "f8e8m0", K::Float, 1, 1},
     {DType::F4E2M1, "f4e2m1", K::Float, 2, 1},
+    {DType::F6E2M3, "f6e2m3", K::Float, 4, 3},
+    {DType::F6E3M2, "f6e3m2", K::Float, 4, 3},
     {DType::I64, "i64", K::SignedInt, 1, 8},
     {DType::I32, "i32", K::SignedInt, 1, 4},
     {DType::I16, "i16", K::SignedInt, 1, 2},
@@ -104,6 +106,9 @@ std::int64_t storage_bytes(DType dtype, std::int64_t count) {
          static_cast<int>(dtype));
   }
   if (count < 0) fail(ErrorCode::InvalidModel, "element count: got {}, expected >= 0", count);
+  if (info.kind != DTypeKind::Block) {
+    return checked_add(checked_mul(count, info.block_bytes), info.block_elements - 1) / info.block_elements;
+  }
   const std::int64_t blocks = checked_add(count, info.block_elements - 1) / info.block_elements;
   return checked_mul(blocks, info.block_bytes);
 }

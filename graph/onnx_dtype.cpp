@@ -19,7 +19,8 @@ constexpr DType kByCode[] = {
     DType::BF16,       DType::F8E4M3FN,   DType::F8E4M3FNUZ,  // 16..18
     DType::F8E5M2,     DType::F8E5M2FNUZ, DType::U4,      // 19..21
     DType::I4,         DType::F4E2M1,     DType::F8E8M0,  // 22..24
-    DType::U2,         DType::I2,                         // 25..26
+    DType::U2,         DType::I2,         DType::F6E2M3,  // 25..27
+    DType::F6E3M2,                                        // 28
 };
 
 }  // namespace

@@ -12,38 +12,52 @@
 namespace naru {
 namespace {
 
+/// Which codes of a small float stand for no finite number.
+enum class Specials : std::uint8_t {
+  Ieee,      ///< infinities and NaNs in the topmost exponent
+  LastIsNan, ///< all ones but the sign is NaN; no infinities
+  Fnuz,      ///< the sign bit alone is NaN: no negative zero, no infinities
+  None,
+};
+
 /// A small float format: `exponent_bits`, `mantissa_bits`, bias, and what its extremes mean.
 struct SmallFloat {
   int exponent_bits;
   int mantissa_bits;
   int bias;
-  bool has_infinity;
-  bool fnuz;  ///< no negative zero; the sign bit alone is NaN
+  Specials specials;
   double largest;
+  int bits() const { return 1 + exponent_bits + mantissa_bits; }
 };
 
-constexpr SmallFloat kF8E4M3FN{4, 3, 7, false, false, 448.0};
-constexpr SmallFloat kF8E4M3FNUZ{4, 3, 8, false, true, 240.0};
-constexpr SmallFloat kF8E5M2{5, 2, 15, true, false, 57344.0};
-constexpr SmallFloat kF8E5M2FNUZ{5, 2, 16, false, true, 57344.0};
+constexpr SmallFloat kF8E4M3FN{4, 3, 7, Specials::LastIsNan, 448.0};
+constexpr SmallFloat kF8E4M3FNUZ{4, 3, 8, Specials::Fnuz, 240.0};
+constexpr SmallFloat kF8E5M2{5, 2, 15, Specials::Ieee, 57344.0};
+constexpr SmallFloat kF8E5M2FNUZ{5, 2, 16, Specials::Fnuz, 57344.0};
+constexpr SmallFloat kF6E2M3{2, 3, 1, Specials::None, 7.5};
+constexpr SmallFloat kF6E3M2{3, 2, 3, Specials::None, 28.0};
+constexpr SmallFloat kF4E2M1{2, 1, 1, Specials::None, 6.0};
 
 double decode(const SmallFloat& format, std::uint8_t bits) {
   const int exponent_mask = (1 << format.exponent_bits) - 1;
   const int mantissa_mask = (1 << format.mantissa_bits) - 1;
-  const bool negative = (bits & 0x80) != 0;
+  const int sign = 1 << (format.bits() - 1);
+  const bool negative = (bits & sign) != 0;
   const int exponent = (bits >> format.mantissa_bits) & exponent_mask;
   const int mantissa = bits & mantissa_mask;
   const double nan = std::numeric_limits<double>::quiet_NaN();
-  if (format.fnuz) {
-    if (bits == 0x80) return nan;
-  } else if (format.has_infinity) {
-    if (exponent == exponent_mask) {
+  switch (format.specials) {
+    case Specials::Fnuz:
+      if (bits == sign) return nan;
+      break;
+    case Specials::Ieee:
+      if (exponent != exponent_mask) break;
       if (mantissa != 0) return nan;
-      const double infinity = std::numeric_limits<double>::infinity();
-      return negative ? -infinity : infinity;
-    }
-  } else if (exponent == exponent_mask && mantissa == mantissa_mask) {
-    return nan;
+      return (negative ? -1 : 1) * std::numeric_limits<double>::infinity();
+    case Specials::LastIsNan:
+      if (exponent == exponent_mask && mantissa == mantissa_mask) return nan;
+      break;
+    case Specials::None: break;
   }
   const double magnitude =
       exponent == 0 ? std::ldexp(mantissa, 1 - format.bias - format.mantissa_bits)
@@ -52,57 +66,45 @@ double decode(const SmallFloat& format, std::uint8_t bits) {
   return negative ? -magnitude : magnitude;
 }
 
+/// Codes at the end of a format's range.
+struct Extremes {
+  int largest;  ///< the largest finite magnitude
+  int beyond;   ///< what stands for a value past it, with its sign, when not saturating
+  int nan;
+};
+
+Extremes extremes_of(const SmallFloat& format, int sign) {
+  const int all_ones = (1 << (format.bits() - 1)) - 1;
+  const int infinity = ((1 << format.exponent_bits) - 1) << format.mantissa_bits;
+  switch (format.specials) {
+    case Specials::Ieee: return {infinity - 1, sign | infinity, sign | all_ones};
+    case Specials::LastIsNan: return {all_ones - 1, sign | all_ones, sign | all_ones};
+    case Specials::Fnuz: return {all_ones, all_ones + 1, all_ones + 1};
+    default: return {all_ones, sign | all_ones, all_ones};  // NaN: ONNX's "Float stored in 4 bits"
+  }
+}
+
 std::uint8_t encode(const SmallFloat& format, double value, bool saturate) {
-  const int total = format.exponent_bits + format.mantissa_bits;
-  const auto sign = static_cast<std::uint8_t>(std::signbit(value) ? 0x80 : 0);
-  const auto all_ones = static_cast<std::uint8_t>((1 << total) - 1);
-  const std::uint8_t nan = format.fnuz ? 0x80 : static_cast<std::uint8_t>(sign | all_ones);
-  if (std::isnan(value)) return nan;
-  const auto infinity = static_cast<std::uint8_t>(((1 << format.exponent_bits) - 1)
-                                                  << format.mantissa_bits);
-  const auto overflow = [&](bool clamp) -> std::uint8_t {
-    if (clamp) {
-      const int largest = format.fnuz ? all_ones : (format.has_infinity ? infinity - 1 : all_ones - 1);
-      return static_cast<std::uint8_t>(sign | largest);
-    }
-    return format.has_infinity ? static_cast<std::uint8_t>(sign | infinity) : nan;
-  };
-  if (std::isinf(value)) return overflow(saturate);
+  const int sign = std::signbit(value) ? 1 << (format.bits() - 1) : 0;
+  const Extremes extremes = extremes_of(format, sign);
+  if (std::isnan(value)) return static_cast<std::uint8_t>(extremes.nan);
+  const auto overflow = static_cast<std::uint8_t>(saturate ? sign | extremes.largest : extremes.beyond);
+  if (std::isinf(value)) return overflow;
   const double magnitude = std::fabs(value);
-  if (magnitude == 0) return format.fnuz ? 0 : sign;
+  const auto zero = static_cast<std::uint8_t>(format.specials == Specials::Fnuz ? 0 : sign);
+  if (magnitude == 0) return zero;
   const int exponent = std::max(std::ilogb(magnitude), 1 - format.bias);
   // nearbyint rounds to nearest even in the default rounding mode.
   const double scaled = std::nearbyint(std::ldexp(magnitude, format.mantissa_bits - exponent));
   const double rounded = std::ldexp(scaled, exponent - format.mantissa_bits);
-  if (rounded > format.largest) return overflow(saturate);
-  if (rounded == 0) return format.fnuz ? 0 : sign;
+  if (rounded > format.largest) return overflow;
+  if (rounded == 0) return zero;
   const int final_exponent = std::max(std::ilogb(rounded), 1 - format.bias);
   const auto units =
       static_cast<int>(std::ldexp(rounded, format.mantissa_bits - final_exponent));
   const int bias_exponent = units >= (1 << format.mantissa_bits) ? final_exponent + format.bias : 0;
   const int mantissa = units & ((1 << format.mantissa_bits) - 1);
   return static_cast<std::uint8_t>(sign | (bias_exponent << format.mantissa_bits) | mantissa);
-}
-
-constexpr double kF4Values[8] = {0, 0.5, 1, 1.5, 2, 3, 4, 6};
-
-double decode_f4(std::uint8_t nibble) {
-  const double magnitude = kF4Values[nibble & 7];
-  return (nibble & 8) != 0 ? -magnitude : magnitude;
-}
-
-std::uint8_t encode_f4(double value) {
-  if (std::isnan(value)) return 7;  // e2m1 has no NaN; ONNX saturates
-  const auto sign = static_cast<std::uint8_t>(std::signbit(value) ? 8 : 0);
-  const double magnitude = std::fabs(value);
-  std::uint8_t best = 0;
-  for (std::uint8_t i = 1; i < 8; ++i) {
-    const double previous = std::fabs(magnitude - kF4Values[best]);
-    const double current = std::fabs(magnitude - kF4Values[i]);
-    if (current < previous || (current == previous && i % 2 == 0)) best = i;
-  }
-  if (magnitude >= 6) best = 7;
-  return static_cast<std::uint8_t>(sign | best);
 }
 
 double decode_e8m0(std::uint8_t bits) {
@@ -131,20 +133,24 @@ void write(std::byte* data, std::int64_t index, T value) {
   std::memcpy(data + index * static_cast<std::int64_t>(sizeof(T)), &value, sizeof(T));
 }
 
-/// Reads the `bits`-wide field `index`, lowest bits first, as ONNX packs int4 and int2.
+/// Reads the field `index` of `bits` <= 8 bits, lowest bits first, as ONNX packs narrow types.
 std::uint8_t read_field(const std::byte* data, std::int64_t index, int bits) {
-  const std::int64_t per_byte = 8 / bits;
-  const auto byte = static_cast<std::uint8_t>(data[index / per_byte]);
-  return static_cast<std::uint8_t>((byte >> (index % per_byte * bits)) & ((1 << bits) - 1));
+  const std::int64_t at = index * bits;
+  const auto shift = static_cast<int>(at % 8);
+  int word = std::to_integer<int>(data[at / 8]);
+  if (shift + bits > 8) word |= std::to_integer<int>(data[at / 8 + 1]) << 8;
+  return static_cast<std::uint8_t>((word >> shift) & ((1 << bits) - 1));
 }
 
 void write_field(std::byte* data, std::int64_t index, int bits, std::uint8_t value) {
-  const std::int64_t per_byte = 8 / bits;
-  const auto shift = static_cast<int>(index % per_byte * bits);
+  const std::int64_t at = index * bits;
+  const auto shift = static_cast<int>(at % 8);
   const int mask = ((1 << bits) - 1) << shift;
-  auto byte = static_cast<int>(data[index / per_byte]);
-  byte = (byte & ~mask) | ((value << shift) & mask);
-  data[index / per_byte] = static_cast<std::byte>(byte);
+  const int word = (value << shift) & mask;
+  data[at / 8] = (data[at / 8] & static_cast<std::byte>(~mask)) | static_cast<std::byte>(word);
+  if (shift + bits <= 8) return;
+  data[at / 8 + 1] =
+      (data[at / 8 + 1] & static_cast<std::byte>(~mask >> 8)) | static_cast<std::byte>(word >> 8);
 }
 
 std::int8_t sign_extend(std::uint8_t value, int bits) {
@@ -206,7 +212,9 @@ Result load(DType dtype, const std::byte* data, std::int64_t index) {
     case DType::F8E5M2: return from_float(decode(kF8E5M2, byte()));
     case DType::F8E5M2FNUZ: return from_float(decode(kF8E5M2FNUZ, byte()));
     case DType::F8E8M0: return from_float(decode_e8m0(byte()));
-    case DType::F4E2M1: return from_float(decode_f4(read_field(data, index, 4)));
+    case DType::F4E2M1: return from_float(decode(kF4E2M1, read_field(data, index, 4)));
+    case DType::F6E2M3: return from_float(decode(kF6E2M3, read_field(data, index, 6)));
+    case DType::F6E3M2: return from_float(decode(kF6E3M2, read_field(data, index, 6)));
     case DType::I64: return static_cast<Result>(read<std::int64_t>(data, index));
     case DType::I32: return static_cast<Result>(read<std::int32_t>(data, index));
     case DType::I16: return static_cast<Result>(read<std::int16_t>(data, index));
@@ -225,6 +233,14 @@ Result load(DType dtype, const std::byte* data, std::int64_t index) {
 }
 
 }  // namespace
+
+std::uint8_t load_bits(DType dtype, const std::byte* data, std::int64_t index) {
+  return read_field(data, index, element_bits(dtype));
+}
+
+void store_bits(DType dtype, std::byte* data, std::int64_t index, std::uint8_t bits) {
+  write_field(data, index, element_bits(dtype), bits);
+}
 
 float f16_to_f32(std::uint16_t bits) noexcept {
   const std::uint32_t sign = static_cast<std::uint32_t>(bits & 0x8000u) << 16;
@@ -283,7 +299,9 @@ void store_f64(DType dtype, std::byte* data, std::int64_t index, double value, b
     case DType::F8E5M2: return write(data, index, encode(kF8E5M2, value, saturate));
     case DType::F8E5M2FNUZ: return write(data, index, encode(kF8E5M2FNUZ, value, saturate));
     case DType::F8E8M0: return write(data, index, encode_e8m0(value, saturate));
-    case DType::F4E2M1: return write_field(data, index, 4, encode_f4(value));
+    case DType::F4E2M1: return write_field(data, index, 4, encode(kF4E2M1, value, saturate));
+    case DType::F6E2M3: return write_field(data, index, 6, encode(kF6E2M3, value, saturate));
+    case DType::F6E3M2: return write_field(data, index, 6, encode(kF6E3M2, value, saturate));
     case DType::Bool: return write(data, index, static_cast<std::uint8_t>(value != 0));
     case DType::U64: return write(data, index, truncate_to<std::uint64_t>(value));
     default: return store_i64(dtype, data, index, truncate_to<std::int64_t>(value));

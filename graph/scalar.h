@@ -29,6 +29,10 @@ void store_f64(DType dtype, std::byte* data, std::int64_t index, double value,
 void store_i64(DType dtype, std::byte* data, std::int64_t index, std::int64_t value);
 void store_u64(DType dtype, std::byte* data, std::int64_t index, std::uint64_t value);
 
+/// The bits of element `index` of a type of at most 8 bits, as they are stored.
+std::uint8_t load_bits(DType dtype, const std::byte* data, std::int64_t index);
+void store_bits(DType dtype, std::byte* data, std::int64_t index, std::uint8_t bits);
+
 /// The wide C++ type in which the reference computes elements of `dtype`: double, i64 or u64.
 enum class Wide : std::uint8_t { F64, I64, U64 };
 Wide wide_of(DType dtype);

@@ -57,6 +57,8 @@ constexpr Encoding kEncodings[] = {
     {TensorProto::FLOAT8E5M2FNUZ, DType::F8E5M2FNUZ, Field::Int32, INT8_MIN, UINT8_MAX},
     {TensorProto::FLOAT8E8M0, DType::F8E8M0, Field::Int32, INT8_MIN, UINT8_MAX},
     {TensorProto::FLOAT4E2M1, DType::F4E2M1, Field::Int32, INT8_MIN, UINT8_MAX},
+    {TensorProto::FLOAT6E2M3, DType::F6E2M3, Field::Int32, 0, 63},
+    {TensorProto::FLOAT6E3M2, DType::F6E3M2, Field::Int32, 0, 63},
     {TensorProto::INT4, DType::I4, Field::Int32, INT8_MIN, UINT8_MAX},
     {TensorProto::UINT4, DType::U4, Field::Int32, INT8_MIN, UINT8_MAX},
     {TensorProto::INT2, DType::I2, Field::Int32, INT8_MIN, UINT8_MAX},
@@ -176,6 +178,24 @@ Tensor read_u32(const TensorProto& proto, const Layout& layout) {
   return tensor;
 }
 
+void expect_in_range(std::int32_t value, const Encoding& encoding) {
+  if (value >= encoding.least && value <= encoding.most) return;
+  fail(ErrorCode::InvalidModel, "int32_data: got {}, expected [{}, {}] for {}", value,
+       encoding.least, encoding.most, to_string(encoding.dtype));
+}
+
+/// Each int32 holds the bits of one element, which the tensor packs.
+Tensor read_unpacked(const TensorProto& proto, const Layout& layout) {
+  expect_count(proto.int32_data_size(), layout.count, "entries of int32_data", layout);
+  Tensor tensor(layout.encoding->dtype, layout.shape);
+  std::int64_t at = 0;
+  for (const std::int32_t value : proto.int32_data()) {
+    expect_in_range(value, *layout.encoding);
+    store_bits(tensor.dtype(), tensor.mutable_data(), at++, static_cast<std::uint8_t>(value));
+  }
+  return tensor;
+}
+
 /// Narrow types: each int32 holds one element of 8 or 16 bits, or one byte of packed elements.
 Tensor read_narrow(const TensorProto& proto, const Layout& layout) {
   const Encoding& encoding = *layout.encoding;
@@ -185,10 +205,7 @@ Tensor read_narrow(const TensorProto& proto, const Layout& layout) {
   Tensor tensor(encoding.dtype, layout.shape);
   std::byte* out = tensor.mutable_data();
   for (const std::int32_t value : proto.int32_data()) {
-    if (value < encoding.least || value > encoding.most) {
-      fail(ErrorCode::InvalidModel, "int32_data: got {}, expected [{}, {}] for {}", value,
-           encoding.least, encoding.most, to_string(encoding.dtype));
-    }
+    expect_in_range(value, encoding);
     const auto bits = static_cast<std::uint32_t>(value);
     for (int i = 0; i < entry_bytes; ++i) *out++ = static_cast<std::byte>(bits >> (8 * i));
   }
@@ -220,7 +237,8 @@ Tensor take_typed(TensorProto& proto, const Layout& layout) {
   if (layout.encoding->dtype == DType::I32) {
     return take_field(*proto.mutable_int32_data(), layout, "bytes of int32_data");
   }
-  return read_narrow(proto, layout);
+  return element_bits(layout.encoding->dtype) == 6 ? read_unpacked(proto, layout)
+                                                    : read_narrow(proto, layout);
 }
 
 /// The entries of external_data.

@@ -16,7 +16,7 @@ namespace naru {
 namespace {
 
 constexpr TypeSet kNarrowTypes =
-    kFloat8s | TypeSet{DType::F8E8M0, DType::F4E2M1, DType::I4, DType::U4, DType::I2, DType::U2};
+    kFloat8s | TypeSet{DType::F8E8M0, DType::F6E2M3, DType::F6E3M2, DType::F4E2M1, DType::I4, DType::U4, DType::I2, DType::U2};
 constexpr TypeSet kCastTypes = kNumbers | kBool | kNarrowTypes | TypeSet{DType::String};
 constexpr TypeSet kBitTypes =
     kNumbers | kBool | kNarrowTypes | TypeSet{DType::Complex64, DType::Complex128};
@@ -229,18 +229,13 @@ bool decompose_cast_like(DecomposeContext& ctx) {
 
 // BitCast
 
-int bits_of(DType dtype) {
-  const DTypeInfo& info = dtype_info(dtype);
-  return 8 * info.block_bytes / info.block_elements;
-}
-
 void infer_bit_cast(InferContext& ctx) {
   require_type(ctx, 0, kBitTypes);
   const DType to = target_type(ctx, kBitTypes);
   const DType from = ctx.dtype(0);
-  ctx.require(from == DType::Undefined || bits_of(from) == bits_of(to),
-              "to: got element type {} of {} bits, expected {} bits as in {}", to_string(to), bits_of(to),
-              bits_of(from), to_string(from));
+  ctx.require(from == DType::Undefined || element_bits(from) == element_bits(to),
+              "to: got element type {} of {} bits, expected {} bits as in {}", to_string(to), element_bits(to),
+              element_bits(from), to_string(from));
   if (const SymShape* shape = ctx.shape(0)) {
     ctx.set_output(0, to, *shape);
   } else {

@@ -326,10 +326,9 @@ const BinaryOp& row_of(const Node& node) {
 }
 
 Params params_of(const Node& node, DType dtype) {
-  const DTypeInfo& info = dtype_info(dtype);
   const bool flag = node.has("direction") ? node.attr_string("direction") == "LEFT"
                                           : node.attr_int_or("fmod", 0) != 0;
-  return {flag, 8 * info.block_bytes / info.block_elements};
+  return {flag, element_bits(dtype)};
 }
 
 // Inference

@@ -28,12 +28,11 @@ void copy_row(DType, std::byte* to_bytes, const std::byte* from_bytes, const Row
   for (std::int64_t i = 0; i < row.count; ++i) to[i * row.to_step] = from[i * row.from_step];
 }
 
-/// Sub-byte elements keep their bits: `field` is the unsigned type of the same width.
-template <DType field>
-void copy_field_row(DType, std::byte* to, const std::byte* from, const Row& row) {
+/// Elements of less than a byte.
+void copy_bits_row(DType dtype, std::byte* to, const std::byte* from, const Row& row) {
   for (std::int64_t i = 0; i < row.count; ++i) {
-    store_u64(field, to, row.to_at + i * row.to_step,
-              load_u64(field, from, row.from_at + i * row.from_step));
+    store_bits(dtype, to, row.to_at + i * row.to_step,
+               load_bits(dtype, from, row.from_at + i * row.from_step));
   }
 }
 
@@ -58,11 +57,7 @@ RowCopy row_copy_of(DType dtype) {
   const DTypeInfo& info = dtype_info(dtype);
   if (dtype == DType::String) return copy_row<std::string>;
   if (is_block(dtype)) return copy_block_row;
-  switch (info.block_elements) {
-    case 2: return copy_field_row<DType::U4>;
-    case 4: return copy_field_row<DType::U2>;
-    default: break;
-  }
+  if (info.block_elements > 1) return copy_bits_row;
   switch (info.block_bytes) {
     case 1: return copy_row<std::uint8_t>;
     case 2: return copy_row<std::uint16_t>;

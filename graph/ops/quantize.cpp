@@ -329,7 +329,7 @@ std::vector<AttrSpec> granularity_attributes(std::vector<AttrSpec> extra) {
 double quantized(DType dtype, double scaled, double zero_point) {
   if (is_float(dtype)) return scaled + zero_point;
   const DTypeInfo& info = dtype_info(dtype);
-  const int bits = info.block_bytes * 8 / info.block_elements;
+  const int bits = element_bits(dtype);
   const bool is_signed = info.kind == DTypeKind::SignedInt;
   const double low = is_signed ? -std::ldexp(1.0, bits - 1) : 0.0;
   const double high = std::ldexp(1.0, is_signed ? bits - 1 : bits) - 1;

@@ -9,7 +9,7 @@ namespace naru {
 /// Element types that hold quantised values.
 inline constexpr TypeSet kQuantized =
     kFloat8s | TypeSet{DType::I8, DType::U8, DType::I16, DType::U16, DType::I4,
-                       DType::U4, DType::I2, DType::U2,  DType::F4E2M1};
+                       DType::U4, DType::I2, DType::U2,  DType::F4E2M1, DType::F6E2M3, DType::F6E3M2};
 
 /// What quantisation stores for `scaled` = x / scale: rounded to the nearest even integer, shifted
 /// by the zero point and clamped to the range of `dtype`; float types are only shifted.

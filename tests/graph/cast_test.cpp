@@ -72,6 +72,31 @@ TEST(Cast, RoundsToHalfOnce) {
   EXPECT_EQ(load_f64(DType::F16, half.data(), 3), 0);
 }
 
+TEST(Cast, SixBitFloats) {
+  // The values of ml_dtypes' float6_e2m3fn and float6_e3m2fn for the codes 0 to 31.
+  const std::vector<float> e2m3 = {0,    0.125, 0.25, 0.375, 0.5,  0.625, 0.75, 0.875, 1,   1.125, 1.25, 1.375, 1.5, 1.625, 1.75, 1.875,
+                                   2,    2.25,  2.5,  2.75,  3,    3.25,  3.5,  3.75,  4,   4.5,   5,    5.5,   6,   6.5,   7,    7.5};
+  const std::vector<float> e3m2 = {0,   0.0625, 0.125, 0.1875, 0.25, 0.3125, 0.375, 0.4375, 0.5, 0.625, 0.75, 0.875, 1,  1.25, 1.5, 1.75,
+                                   2,   2.5,    3,     3.5,    4,    5,      6,     7,      8,   10,    12,   14,    16, 20,   24,  28};
+  for (const auto& [dtype, values] : {std::pair(DType::F6E2M3, e2m3), std::pair(DType::F6E3M2, e3m2)}) {
+    const Tensor x = Tensor::from<float>({32}, std::span(values));
+    const Tensor narrow = cast(x, dtype);
+    EXPECT_EQ(narrow.size_bytes(), 24);
+    for (std::int64_t code = 0; code < 32; ++code) EXPECT_EQ(load_bits(dtype, narrow.data(), code), code);
+    EXPECT_EQ(elements<float>(cast(narrow, DType::F32)), values);
+  }
+  // As ml_dtypes rounds; ONNX's packing of 1, -2.125, 9, -inf, 0.0625.
+  const Tensor x = Tensor::from<float>({5}, {1.0f, -2.125f, 9.0f, -std::numeric_limits<float>::infinity(), 0.0625f});
+  const Tensor e2 = cast(x, DType::F6E2M3);
+  EXPECT_EQ(e2.size_bytes(), 4);
+  EXPECT_EQ(elements<float>(cast(e2, DType::F32)), (std::vector<float>{1, -2, 7.5, -7.5, 0}));
+  EXPECT_EQ(elements<float>(cast(cast(x, DType::F6E3M2), DType::F32)), (std::vector<float>{1, -2, 8, -28, 0.0625}));
+  const std::vector<int> packed = {0x08, 0xfc, 0xfd, 0x00};
+  for (std::size_t i = 0; i < packed.size(); ++i) EXPECT_EQ(int(e2.data()[i]), packed[i]) << i;
+  const Tensor turned = run_tensor("Slice", {e2, ints({4}), ints({-9}), ints({0}), ints({-1})});
+  EXPECT_EQ(elements<float>(cast(turned, DType::F32)), (std::vector<float>{0, -7.5, 7.5, -2, 1}));
+}
+
 TEST(Cast, PowersOfTwoRoundAsAsked) {
   const Tensor x = Tensor::from<float>({5}, {1.0f, 1.4f, 1.5f, 0.0f, std::numeric_limits<float>::infinity()});
   const auto bits = [&](const char* mode, std::int64_t saturate) {

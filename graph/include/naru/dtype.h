@@ -12,6 +12,7 @@ enum class DType : std::uint8_t {
   Undefined = 0,
   F64 = 1, F32 = 2, F16 = 3, BF16 = 4,
   F8E4M3FN = 5, F8E4M3FNUZ = 6, F8E5M2 = 7, F8E5M2FNUZ = 8, F8E8M0 = 9, F4E2M1 = 10,
+  F6E2M3 = 11, F6E3M2 = 12,
   I64 = 16, I32 = 17, I16 = 18, I8 = 19, I4 = 20, I2 = 21,
   U64 = 32, U32 = 33, U16 = 34, U8 = 35, U4 = 36, U2 = 37,
   Bool = 48, String = 49, Complex64 = 50, Complex128 = 51,
@@ -26,7 +27,8 @@ enum class DType : std::uint8_t {
 enum class DTypeKind : std::uint8_t { None, Float, SignedInt, UnsignedInt, Bool, String, Complex, Block };
 
 /// What storage needs to know of a type: `block_elements` elements take `block_bytes` bytes.
-/// Plain types have one element a block; i4 packs two elements into one byte, q4_0 32 into 18.
+/// Plain types have one element a block; i4 packs two elements into one byte, f6e2m3 four into 3,
+/// q4_0 32 into 18.
 struct DTypeInfo {
   DType dtype;
   std::string_view name;  ///< short name, for example "f32"
@@ -59,8 +61,13 @@ inline bool is_integer(DType dtype) noexcept {
   return kind_of(dtype) == DTypeKind::SignedInt || kind_of(dtype) == DTypeKind::UnsignedInt;
 }
 inline bool is_block(DType dtype) noexcept { return kind_of(dtype) == DTypeKind::Block; }
+/// Bits that one element takes, for types other than block formats and strings.
+inline int element_bits(DType dtype) noexcept {
+  const DTypeInfo& info = dtype_info(dtype);
+  return 8 * info.block_bytes / info.block_elements;
+}
 
-/// Bytes that `count` >= 0 elements take; partial blocks round up.
+/// Bytes that `count` >= 0 elements take: whole blocks of block formats, whole bytes of other types.
 /// @throws Error InvalidModel on overflow, a negative count, or a type without storage.
 std::int64_t storage_bytes(DType dtype, std::int64_t count);
 
