@@ -115,7 +115,10 @@ AxisTaps axis_taps(Mode mode, Padding padding, const SampledAxis& axis, double p
   double x = position >= -kFar ? std::min(position, kFar) : -kFar;
   if (mode == Mode::Nearest) x = std::nearbyint(x);
   if (x < axis.low || x > axis.high) {
-    if (padding == Padding::Border) x = std::clamp(x, 0.0, static_cast<double>(axis.size - 1));
+    // Cubic weights come from the position as it is: only the elements are those of the border.
+    if (padding == Padding::Border && mode != Mode::Cubic) {
+      x = std::clamp(x, 0.0, static_cast<double>(axis.size - 1));
+    }
     if (padding == Padding::Reflection) x = axis.reflected(x);
   }
   AxisTaps taps;

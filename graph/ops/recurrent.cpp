@@ -212,7 +212,7 @@ struct CellStep {
   const Recurrence& run;
   const Weights& weights;
   std::span<const Activation> activations;
-  double clip;               ///< bound of an activation's argument; infinite without clipping
+  double clip;               ///< bound of what enters a gate; infinite without clipping
   const double* from_x;      ///< [gates, hidden]: x W^T + Wb
   const double* from_h;      ///< [gates, hidden]: h R^T + Rb
   double* h;                 ///< [hidden], the state, updated in place
@@ -289,7 +289,7 @@ void reference_lstm(ReferenceContext& ctx) {
       const double c = forget * c_before + in * step.activate(1, gate(3, i));
       const double out = step.activate(0, gate(1, i) + p[n + i] * c);
       step.c[i] = c;
-      step.h[i] = out * step.activate(2, c);
+      step.h[i] = out * step.activations[2](c);  // as ONNX Runtime: clip bounds the gates alone
     }
   });
 }
@@ -356,7 +356,7 @@ std::vector<AttrSpec> recurrent_attributes(const char* functions, std::vector<At
       {"activation_alpha", AttrKind::Floats, "first parameters of the functions that have one"},
       {"activation_beta", AttrKind::Floats, "second parameters of the functions that have one"},
       {"activations", AttrKind::Strings, functions},
-      {"clip", AttrKind::Float, "bound of the arguments of all functions"},
+      {"clip", AttrKind::Float, "bound of what enters the gates"},
       {"direction", AttrKind::String, "forward, reverse or bidirectional", "forward"},
       {"hidden_size", AttrKind::Int, "size of the state; that of R when absent"},
       {"layout", AttrKind::Int, "1: the batch axis is outermost", std::int64_t{0}},

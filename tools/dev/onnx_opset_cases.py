@@ -135,6 +135,11 @@ def image_cases() -> Iterator[OldCase]:
     yield OldCase("Resize_sizes", "Resize", (11, 13, 18), (X4, f32(), f32(), ints(1, 2, 3, 7)), constants=(1, 2, 3), attributes={"mode": "linear"})
     for mode in ("bilinear", "nearest", "bicubic"):
         yield OldCase(f"GridSample_{mode}", "GridSample", (16,), (X4, ramp(1, 3, 3, 2, scale=0.2)), attributes={"mode": mode})
+    far = ramp(1, 4, 5, 2, scale=0.7)
+    for mode in ("linear", "nearest", "cubic"):
+        for padding in ("zeros", "border", "reflection"):
+            for corners in (0, 1):
+                yield OldCase(f"GridSample_{mode}_{padding}_{corners}", "GridSample", (20, 22), (X4, far), attributes={"mode": mode, "padding_mode": padding, "align_corners": corners})
     rois = np.array([[0, 0, 3, 3], [1, 1, 2, 3]], np.float32)
     for opsets, extra in (((10, 16), {}), ((16,), {"coordinate_transformation_mode": "output_half_pixel"})):
         yield OldCase("RoiAlign" + ("_old" if extra else ""), "RoiAlign", opsets, (X4, rois, ints(0, 0)), attributes={"output_height": 2, "output_width": 2, "sampling_ratio": 2, **extra})
@@ -153,6 +158,10 @@ def other_cases() -> Iterator[OldCase]:
     for op, gates in (("RNN", 1), ("GRU", 3), ("LSTM", 4)):
         weights = (ramp(2, gates * size, 3, scale=0.1), ramp(2, gates * size, size, scale=0.1), ramp(2, 2 * gates * size, scale=0.1))
         yield OldCase(op, op, (7, 14), (x, *weights), 3 if op == "LSTM" else 2, {"hidden_size": size, "direction": "bidirectional"})
+        large = (ramp(3, 2, 3, scale=0.6), *(weight * 3 for weight in weights))
+        clipped = {"hidden_size": size, "direction": "bidirectional", "clip": 0.4}
+        states = (None, ramp(2, 2, size, scale=0.5), *([ramp(2, 2, size, scale=0.8)] if op == "LSTM" else []))
+        yield OldCase(f"{op}_clip", op, (14, 22), (*large, *states), 3 if op == "LSTM" else 2, clipped)
     codes = np.array([[3, 200], [7, 90]], np.uint8)
     yield OldCase("DequantizeLinear", "DequantizeLinear", (10, 13, 19, 21), (codes, np.float32(0.5), np.uint8(100)))
     yield OldCase("QuantizeLinear", "QuantizeLinear", (10, 13, 19, 21), (X3, np.float32(0.05), np.uint8(100)))
