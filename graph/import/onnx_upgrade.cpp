@@ -78,7 +78,7 @@ const std::vector<Rule>& rules() {
       {"Resize", kEvery, Step, {}, 0, resize_empty_inputs},
       {"RoiAlign", 16, Default, "coordinate_transformation_mode", 0, nullptr,
        std::string("output_half_pixel")},
-      {"Scan", 9, Step, {}, 0, reject_version},
+      {"Scan", 9, Step, {}, 0, scan_without_batch},
       {"Scatter", kEvery, Rename, "ScatterElements"},
       {"Selu", 6, Default, "alpha", 0, nullptr, 1.6732F},
       {"Selu", 6, Default, "gamma", 0, nullptr, 1.0507F},

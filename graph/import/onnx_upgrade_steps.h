@@ -51,6 +51,7 @@ void label_encoder_lists(Upgrade& upgrade);        // before ai.onnx.ml 2
 void prelu_per_channel(Upgrade& upgrade);          // before 7
 void resize_without_roi(Upgrade& upgrade);         // before 11
 void resize_empty_inputs(Upgrade& upgrade);        // every version
+void scan_without_batch(Upgrade& upgrade);         // before 9
 void split_into_equal(Upgrade& upgrade);           // before 18
 void upsample_scales(Upgrade& upgrade);            // before 7
 void upsample_as_resize(Upgrade& upgrade);         // every version
