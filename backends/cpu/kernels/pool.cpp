@@ -44,9 +44,13 @@ bool lower_pool(Lowering& lowering, bool average) {
   const Window window =
       window_of(node, Shape(node.attr_ints("kernel_shape")), spatial_shape(x), spatial_shape(y));
   dnnl::algorithm algorithm = dnnl::algorithm::pooling_max;
+  const auto any_above_0 = [](const auto& numbers) {
+    return std::any_of(numbers.begin(), numbers.end(), [](std::int64_t number) { return number > 0; });
+  };
+  const bool dilated = any_above_0(window.dilations);
+  // A dilated window may see padding only, of which oneDNN makes the lowest finite number.
+  if (!average && dilated && (any_above_0(window.begin) || any_above_0(window.end))) return false;
   if (average) {
-    const bool dilated = std::any_of(window.dilations.begin(), window.dilations.end(),
-                                     [](std::int64_t dilation) { return dilation != 0; });
     const bool padding = node.attr_int_or("count_include_pad", 0) != 0;
     if (dilated || (padding && !counts_alike(node, window, window.kernel.size()))) return false;
     algorithm = padding ? dnnl::algorithm::pooling_avg_include_padding
