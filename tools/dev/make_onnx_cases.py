@@ -9,7 +9,8 @@
               is "values", or "types" where the values are random
 
 Suites: node (one operator each), simple, pytorch-operator, pytorch-converted, light (whole CNNs) from
-the package; opsets (one operator of an old version each, onnx_opset_cases.py) with outputs from ONNX Runtime.
+the package; with outputs from ONNX Runtime: opsets (one operator of an old version each, onnx_opset_cases.py) and
+contrib (com.microsoft's operators, onnx_contrib_cases.py).
 Nothing is done when the package and this script are those of the last run.
 """
 
@@ -31,7 +32,7 @@ RANDOM = re.compile(r"test_(bernoulli|training_dropout(?!_zero_ratio))")
 # What the onnx package's own runner uses where a case says nothing.
 RTOL, ATOL = 1e-3, 1e-7
 # ONNX Runtime computes in f32, the interpreter in f64: near zero a relative tolerance says nothing.
-OPSETS_ATOL = 1e-5
+MADE_ATOL = 1e-5
 
 
 def kind_of(value_info) -> str:
@@ -181,27 +182,28 @@ def write_light_suite(out: pathlib.Path, data: pathlib.Path) -> list[dict]:
     return entries
 
 
-def write_opset_suite(out: pathlib.Path) -> list[dict]:
+def write_made_suite(out: pathlib.Path, suite: str, cases) -> list[dict]:
+    """Cases of our own, one node each, whose outputs ONNX Runtime computes."""
     import onnx_opset_cases
 
     entries = []
-    for case in onnx_opset_cases.all_cases():
+    for case in cases:
         for opset in case.opsets:
-            name = f"test_{case.name}_opset{opset}"
-            folder = out / "opsets" / name
+            name = f"test_{case.name}" + (f"_opset{opset}" if suite == "opsets" else "")
+            folder = out / suite / name
             data = folder / "test_data_set_0"
             model, feeds = onnx_opset_cases.make_model(case, opset)
             folder.mkdir(parents=True, exist_ok=False)
             (folder / "model.onnx").write_bytes(model.SerializeToString(deterministic=True))
             write_data_set(data, "input", feeds, model.graph.input)
             write_data_set(data, "output", onnx_opset_cases.expected(model, feeds), model.graph.output)
-            entries.append(describe("opsets", name, model, model.graph.input, 1, RTOL, OPSETS_ATOL))
+            entries.append(describe(suite, name, model, model.graph.input, 1, RTOL, MADE_ATOL))
     return entries
 
 
 def stamp_of() -> str:
     folder = pathlib.Path(__file__).parent
-    scripts = [(folder / name).read_bytes() for name in ("make_onnx_cases.py", "onnx_opset_cases.py")]
+    scripts = [(folder / name).read_bytes() for name in ("make_onnx_cases.py", "onnx_opset_cases.py", "onnx_contrib_cases.py")]
     hashes = [hashlib.sha256(script).hexdigest() for script in scripts]
     packages = ("onnx", "numpy", "ml_dtypes", "onnxruntime")
     versions = [f"{name} {importlib.metadata.version(name)}" for name in packages]
@@ -211,6 +213,9 @@ def stamp_of() -> str:
 def make(out: pathlib.Path) -> int:
     import onnx.backend.test
 
+    import onnx_contrib_cases
+    import onnx_opset_cases
+
     data = pathlib.Path(onnx.backend.test.__file__).resolve().parent / "data"
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
@@ -218,7 +223,8 @@ def make(out: pathlib.Path) -> int:
     for suite in LINKED_SUITES:
         entries += link_suite(out, data, suite)
     entries += write_light_suite(out, data)
-    entries += write_opset_suite(out)
+    entries += write_made_suite(out, "opsets", onnx_opset_cases.all_cases())
+    entries += write_made_suite(out, "contrib", onnx_contrib_cases.all_cases())
     entries.sort(key=lambda entry: (entry["suite"], entry["name"]))
     lines = ",\n".join(json.dumps(entry) for entry in entries)
     (out / "cases.json").write_text(f"[\n{lines}\n]\n")
