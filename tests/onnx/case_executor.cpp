@@ -71,11 +71,13 @@ std::unique_ptr<CaseExecutor> make_executor(std::string_view name) {
   if (constexpr std::string_view kDevice = "device:"; name.starts_with(kDevice)) {
     return make_device_executor(std::string(name.substr(kDevice.size())));
   }
-  if (constexpr std::string_view kEngine = "engine:"; name.starts_with(kEngine)) {
-    return make_engine_executor(std::string(name.substr(kEngine.size())));
+  constexpr std::pair<std::string_view, EngineMode> kModes[] = {
+      {"engine:", EngineMode::Optimised}, {"loaded:", EngineMode::Loaded}, {"saved:", EngineMode::Saved}};
+  for (const auto& [prefix, mode] : kModes) {
+    if (name.starts_with(prefix)) return make_engine_executor(std::string(name.substr(prefix.size())), mode);
   }
   fail(ErrorCode::InvalidArgument,
-       "executor: got '{}', expected interpreter, optimised, folded, decomposed, device:<id> or engine:<id>", name);
+       "executor: got '{}', expected interpreter, optimised, folded, decomposed, or one of device, engine, loaded and saved with :<id>", name);
 }
 
 }  // namespace naru

@@ -25,7 +25,8 @@ class CaseExecutor {
 /// The executor of this name: "interpreter" (the oracle), or the oracle on the graph after all passes
 /// ("optimised"), on the same with the inputs as constants ("folded"), after every node was replaced by
 /// its decomposition ("decomposed"), node by node on a device ("device:cpu"), or by an
-/// engine, the whole way that users take ("engine:cpu").
+/// engine, the whole way that users take ("engine:cpu"), the same without passes ("loaded:cpu") or after a
+/// round trip through a container ("saved:cpu").
 /// @throws Error InvalidArgument for an unknown name, naming the known ones.
 std::unique_ptr<CaseExecutor> make_executor(std::string_view name);
 

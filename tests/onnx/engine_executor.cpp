@@ -1,6 +1,7 @@
 // An executor that takes a case the whole way: passes, placement, plans, scheduler, device.
 #include "tests/onnx/engine_executor.h"
 
+#include "graph/serialize.h"
 #include "runtime/engine_impl.h"
 
 namespace naru {
@@ -8,10 +9,10 @@ namespace {
 
 class EngineExecutor final : public CaseExecutor {
  public:
-  explicit EngineExecutor(const std::string& id) : engine_(options_for(id)) {}
+  EngineExecutor(const std::string& id, EngineMode mode) : engine_(options_for(id, mode)), mode_(mode) {}
 
   std::vector<Datum> run(const Graph& graph, std::span<const Datum> inputs) override {
-    const Model model = make_model(engine_.impl(), graph, {});
+    const Model model = make_model(engine_.impl(), mode_ == EngineMode::Saved ? reloaded(graph) : graph, {});
     const std::vector<Datum> values(inputs.begin(), inputs.end());
     on_host_.clear();
     for (const PlacementRow& row : model.placement(values)) {
@@ -23,20 +24,27 @@ class EngineExecutor final : public CaseExecutor {
   std::vector<std::string> on_host() const override { return on_host_; }
 
  private:
-  static EngineOptions options_for(const std::string& id) {
+  static Graph reloaded(const Graph& graph) {
+    const auto bytes = std::make_shared<const std::vector<std::byte>>(naru_bytes(graph));
+    return load_naru(*bytes, bytes, {.verify_hashes = true});
+  }
+
+  static EngineOptions options_for(const std::string& id, EngineMode mode) {
     EngineOptions options;
     options.devices = {id};
+    if (mode == EngineMode::Loaded) options.optimisation = 0;
     return options;
   }
 
   Engine engine_;
+  EngineMode mode_;
   std::vector<std::string> on_host_;
 };
 
 }  // namespace
 
-std::unique_ptr<CaseExecutor> make_engine_executor(const std::string& id) {
-  return std::make_unique<EngineExecutor>(id);
+std::unique_ptr<CaseExecutor> make_engine_executor(const std::string& id, EngineMode mode) {
+  return std::make_unique<EngineExecutor>(id, mode);
 }
 
 }  // namespace naru

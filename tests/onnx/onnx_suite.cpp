@@ -25,10 +25,11 @@ namespace fs = std::filesystem;
 constexpr const char* kUsage = R"(usage: naru_onnx_suite --cases DIR [options]
   --cases DIR        folder that tools/dev/make_onnx_cases.py wrote (.deps/onnx-cases)
   --suite NAME       only this suite: node, simple, pytorch-operator, pytorch-converted,
-                     light, opsets
+                     light, opsets, contrib
   --filter GLOB      only cases whose name matches, for example 'test_conv_*'
   --op NAME          only cases that use this operator
-  --executor NAME    how graphs are run (default: interpreter)
+  --executor NAME    how graphs are run (default: interpreter); given several times, one table shows all
+  --table            every suite as loaded, with all passes and saved, on reference and cpu
   --gaps FILE        known gaps; a case listed there that passes is an error
   --list-failures    print each failure with its reason, and the unexpected passes
   --list-unsupported print each unsupported case with its reason
@@ -40,9 +41,14 @@ exit code: 0 all cases passed, are unsupported or are known gaps; 1 otherwise; 2
 
 struct Options {
   fs::path cases, json, gaps;
-  std::string suite, filter = "*", op, executor = "interpreter";
+  std::string suite, filter = "*", op;
+  std::vector<std::string> executors;
   bool list_failures = false, list_unsupported = false, require_support = false, list_host = false;
 };
+
+/// As loaded, with all passes, and after a round trip through a container.
+const std::vector<std::string> kTableExecutors = {"loaded:reference", "engine:reference", "saved:reference",
+                                                  "loaded:cpu",       "engine:cpu",       "saved:cpu"};
 
 enum class Outcome { Passed, Failed, Unsupported };
 
@@ -86,19 +92,24 @@ Options parse_arguments(int count, char** values) {
                                               {"--list-host", &options.list_host}};
   const std::map<std::string, std::string*> texts = {{"--suite", &options.suite},
                                                      {"--filter", &options.filter},
-                                                     {"--op", &options.op},
-                                                     {"--executor", &options.executor}};
+                                                     {"--op", &options.op}};
   const std::map<std::string, fs::path*> paths = {
       {"--cases", &options.cases}, {"--json", &options.json}, {"--gaps", &options.gaps}};
   for (int i = 1; i < count; ++i) {
     const std::string name = values[i];
+    if (name == "--table") {
+      options.executors = kTableExecutors;
+      continue;
+    }
     if (const auto flag = flags.find(name); flag != flags.end()) {
       *flag->second = true;
       continue;
     }
     if (i + 1 == count)
       fail(ErrorCode::InvalidArgument, "{}: unknown, or its value is missing", name);
-    if (const auto text = texts.find(name); text != texts.end())
+    if (name == "--executor")
+      options.executors.emplace_back(values[++i]);
+    else if (const auto text = texts.find(name); text != texts.end())
       *text->second = values[++i];
     else if (const auto path = paths.find(name); path != paths.end())
       *path->second = values[++i];
@@ -106,6 +117,7 @@ Options parse_arguments(int count, char** values) {
       fail(ErrorCode::InvalidArgument, "{}: unknown", name);
   }
   if (options.cases.empty()) fail(ErrorCode::InvalidArgument, "--cases: missing");
+  if (options.executors.empty()) options.executors.emplace_back("interpreter");
   return options;
 }
 
@@ -243,8 +255,13 @@ void print_host(const std::vector<Result>& results) {
   fmt::print("wholly on the device: {} cases; with nodes on the host: {}\n", whole, mixed);
 }
 
-/// Prints the table; returns the number of faults.
-int print_table(const std::vector<Result>& results, const Options& options) {
+void print_table_head() {
+  fmt::print("{:<18} {:<17} {:>6} {:>7} {:>7} {:>14} {:>11} {:>8}\n", "suite", "executor", "cases", "passed", "failed",
+             "not supported", "known gaps", "seconds");
+}
+
+/// Prints the rows of one executor; returns the number of faults.
+int print_table(const std::vector<Result>& results, const Options& options, const std::string& executor) {
   struct Row {
     int total = 0, passed = 0, failed = 0, unsupported = 0, gaps = 0, faults = 0;
     double seconds = 0;
@@ -265,19 +282,17 @@ int print_table(const std::vector<Result>& results, const Options& options) {
         ++row->unsupported;
     }
   }
-  fmt::print("{:<18} {:>6} {:>7} {:>7} {:>12} {:>11} {:>8}\n", "suite", "cases", "passed", "failed",
-             "unsupported", "known gaps", "seconds");
   for (const auto& [name, row] : rows) {
-    fmt::print("{:<18} {:>6} {:>7} {:>7} {:>12} {:>11} {:>8.1f}\n", name == "~all" ? "all" : name,
+    fmt::print("{:<18} {:<17} {:>6} {:>7} {:>7} {:>14} {:>11} {:>8.1f}\n", name == "~all" ? "all" : name, executor,
                row.total, row.passed, row.failed, row.unsupported, row.gaps, row.seconds);
   }
   return rows["~all"].faults;
 }
 
-void write_json(const std::vector<Result>& results, const fs::path& path) {
-  nlohmann::json list = nlohmann::json::array();
+void add_json(nlohmann::json& list, const std::vector<Result>& results, const std::string& executor) {
   for (const Result& result : results) {
     list.push_back({{"suite", result.suite},
+                    {"executor", executor},
                     {"name", result.name},
                     {"outcome", name_of(result.outcome)},
                     {"gap", result.gap != nullptr},
@@ -285,14 +300,14 @@ void write_json(const std::vector<Result>& results, const fs::path& path) {
                     {"on_host", result.on_host},
                     {"seconds", result.seconds}});
   }
-  std::ofstream(path) << list.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
 }
 
-int run(const Options& options) {
-  std::vector<Gap> gaps = read_gaps(options.gaps, options.executor);
-  const auto executor = make_executor(options.executor);
+/// Runs the selected cases one way; returns the number of faults.
+int run_executor(const nlohmann::json& cases, const Options& options, const std::string& name, nlohmann::json& list) {
+  std::vector<Gap> gaps = read_gaps(options.gaps, name);
+  const auto executor = make_executor(name);
   std::vector<Result> results;
-  for (const auto& record : read_cases(options)) {
+  for (const auto& record : cases) {
     Result result = run_case(record, options, *executor);
     for (Gap& gap : gaps) {
       if (!matches(gap.pattern, result.suite + "/" + result.name)) continue;
@@ -303,11 +318,7 @@ int run(const Options& options) {
   }
   print_details(results, options);
   if (options.list_host) print_host(results);
-  int faults = print_table(results, options);
-  if (results.empty()) {
-    fmt::print("no case was selected\n");
-    ++faults;
-  }
+  int faults = print_table(results, options, name);
   if (options.filter == "*" && options.op.empty()) {
     for (const Gap& gap : gaps) {
       const bool of_suite = options.suite.empty() || gap.pattern.starts_with(options.suite + "/");
@@ -316,7 +327,23 @@ int run(const Options& options) {
       ++faults;
     }
   }
-  if (!options.json.empty()) write_json(results, options.json);
+  add_json(list, results, name);
+  return faults;
+}
+
+int run(const Options& options) {
+  const nlohmann::json cases = read_cases(options);
+  if (cases.empty()) {
+    fmt::print("no case was selected\n");
+    return 1;
+  }
+  nlohmann::json list = nlohmann::json::array();
+  int faults = 0;
+  print_table_head();
+  for (const std::string& executor : options.executors) faults += run_executor(cases, options, executor, list);
+  if (!options.json.empty()) {
+    std::ofstream(options.json) << list.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
+  }
   return faults == 0 ? 0 : 1;
 }
 
