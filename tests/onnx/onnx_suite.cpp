@@ -13,8 +13,8 @@
 
 #include "graph/fail.h"
 #include "graph/import/onnx.h"
-#include "graph/model_file.h"
 #include "tests/onnx/case_executor.h"
+#include "tests/onnx/case_values.h"
 #include "tests/onnx/compare.h"
 
 namespace naru {
@@ -145,22 +145,6 @@ std::vector<Gap> read_gaps(const fs::path& path, const std::string& executor) {
   return gaps;
 }
 
-std::vector<Datum> read_values(const fs::path& folder, const char* prefix,
-                               const nlohmann::json& kinds) {
-  std::vector<Datum> values;
-  for (std::size_t i = 0; i < kinds.size(); ++i) {
-    const std::string kind_text = kinds[i];
-    const auto kind = kind_text == "sequence"   ? Datum::Kind::Sequence
-                      : kind_text == "optional" ? Datum::Kind::Optional
-                                                : Datum::Kind::Tensor;
-    const fs::path path = folder / fmt::format("{}_{}.pb", prefix, i);
-    // The suites' data sets may leave out the last outputs.
-    if (!fs::exists(path)) break;
-    values.push_back(load_onnx_value(open_model_file(path).file->bytes(), kind));
-  }
-  return values;
-}
-
 /// Null optionals are stored as absent tensors or as empty optionals; both mean "no value".
 bool is_absent(const Datum& value) {
   return value.kind == Datum::Kind::Optional ? value.elements.empty()
@@ -170,8 +154,8 @@ bool is_absent(const Datum& value) {
 /// What the case's outputs differ in; empty when they agree.
 std::string run_data_set(const Graph& graph, const nlohmann::json& record, const fs::path& folder,
                          CaseExecutor& executor) {
-  const std::vector<Datum> inputs = read_values(folder, "input", record["inputs"]);
-  const std::vector<Datum> expected = read_values(folder, "output", record["outputs"]);
+  const std::vector<Datum> inputs = read_case_values(folder, "input", record["inputs"]);
+  const std::vector<Datum> expected = read_case_values(folder, "output", record["outputs"]);
   const std::vector<Datum> got = executor.run(graph, inputs);
   const CompareOptions options{record["rtol"], record["atol"], record["compare"] == "types"};
   if (got.size() < expected.size())
