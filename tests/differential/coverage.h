@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <map>
 #include <set>
 #include <string>
 #include <utility>
@@ -15,14 +16,18 @@ namespace naru::fuzz {
 class PairCoverage {
  public:
   void add(const Graph& graph);
-  /// Pairs met among the fuzzer's own operators, and all there could be by their types.
+  /// Pairs met, and those whose types meet: some result of the one has an element type that the other
+  /// was given by some node.
   std::size_t met() const { return met_.size(); }
   std::size_t possible() const;
   /// Some pairs never met.
   std::vector<std::string> missing(std::size_t count) const;
 
  private:
+  bool can_meet(const std::string& a, const std::string& b) const;
+
   std::set<std::pair<std::string, std::string>> met_;
+  std::map<std::string, std::set<DType>> produced_, consumed_;
 };
 
 }  // namespace naru::fuzz

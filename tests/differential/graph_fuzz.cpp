@@ -29,7 +29,8 @@ constexpr const char* kUsage = R"(usage: naru_graph_fuzz [options]
   --device ID    an engine on this device must agree with the reference; may be given several times
   --out DIR      writes each difference there, reduced to a few nodes
   --faults       instead: counts the seeded faults that the oracle finds within the graphs
-  --print        prints the graph of the first seed and what differs
+  --print        prints each graph
+  --missing N    prints N pairs of operators that were not met
 exit code: 0 nothing differs (with --faults: at least 95 % found); 1 otherwise; 2 bad usage
 )";
 
@@ -40,6 +41,7 @@ struct Options {
   std::uint64_t graphs = 1000, seed = 1;
   std::vector<std::string> devices;
   fs::path out;
+  std::uint64_t missing = 0;
   bool faults = false, print = false;
 };
 
@@ -55,6 +57,7 @@ Options parse_arguments(int count, char** values) {
     const std::string value = values[++i];
     if (name == "--graphs") options.graphs = std::strtoull(value.c_str(), nullptr, 10);
     else if (name == "--seed") options.seed = std::strtoull(value.c_str(), nullptr, 10);
+    else if (name == "--missing") options.missing = std::strtoull(value.c_str(), nullptr, 10);
     else if (name == "--device") options.devices.push_back(value);
     else if (name == "--out") options.out = value;
     else fail(ErrorCode::InvalidArgument, "{}: unknown", name);
@@ -104,6 +107,7 @@ int fuzz(const Options& options) {
   std::printf("%llu graphs, %llu nodes, %.1f s; pairs of operators: %zu of %zu (%.1f %%)\n",
               static_cast<unsigned long long>(options.graphs), static_cast<unsigned long long>(nodes), seconds, coverage.met(), coverage.possible(),
               100.0 * static_cast<double>(coverage.met()) / static_cast<double>(coverage.possible()));
+  for (const std::string& pair : coverage.missing(options.missing)) std::printf("  not met: %s\n", pair.c_str());
   std::printf("%-20s %10s\n", "way", "differences");
   for (const Way& way : ways) std::printf("%-20s %10llu\n", way.name.c_str(), static_cast<unsigned long long>(failures[way.name]));
   return failures.empty() ? 0 : 1;

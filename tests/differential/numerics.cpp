@@ -37,7 +37,7 @@ constexpr Row kRows[] = {
      "LpNormalization MeanVarianceNormalization LRN Attention",
      {8, 8, 0, false, "a sum in any order, a function of it, and a product; a difference from the mean cancels"}},
     {"LSTM GRU RNN", {16, 16, 0, false, "sums of products and functions over all steps before"}},
-    {"Resize GridSample", {8, 8, 0, false, "interpolation weights of positions in f32"}},
+    {"Resize GridSample", {8, 8, 0, true, "interpolation weights of positions in f32; a neighbour of weight 0 may be multiplied or skipped"}},
     {"QuantizeLinear DequantizeLinear DynamicQuantizeLinear", {2, 2, 0, false, "one product and one rounding: a tie may fall either way"}},
 };
 

@@ -40,12 +40,17 @@ Datum moved(const Datum& value, double units, double absolute, Chooser& choose) 
   return copy;
 }
 
-/// A copy that differs in each element in whether it is a number, which leaves all undecided.
-Datum turned(const Datum& value) {
+/// A copy in which NaN is 0, all of them or a half drawn anew each time, and then half of the numbers are
+/// NaN: all elements, and what is made of several, become undecided.
+Datum turned(const Datum& value, Chooser& choose) {
   if (!value.is_tensor() || rounding_unit(value.tensor.dtype()) == 0) return value;
+  const bool all = choose.one_in(2);
   Tensor copy(value.tensor.dtype(), value.tensor.shape());
   std::vector<double> elements = to_wide<double>(value.tensor);
-  for (double& element : elements) element = std::isnan(element) ? 0 : std::numeric_limits<double>::quiet_NaN();
+  for (double& element : elements) {
+    if (std::isnan(element) && (all || choose.one_in(2))) element = 0;
+    else if (!all && choose.one_in(2)) element = std::numeric_limits<double>::quiet_NaN();
+  }
   from_wide<double>(elements, copy);
   return copy;
 }
@@ -65,7 +70,7 @@ NodeHooks moving_hooks(Chooser& choose) {
     const Contract& contract = contract_of(node.op->full_name());
     const bool undefined = contract.finite && !std::all_of(inputs.begin(), inputs.end(), all_finite);
     for (Datum& output : outputs) {
-      output = undefined ? turned(output) : moved(output, 2 * contract.result, 2 * contract.absolute, choose);
+      output = undefined ? turned(output, choose) : moved(output, 2 * contract.result, 2 * contract.absolute, choose);
     }
   };
   return hooks;

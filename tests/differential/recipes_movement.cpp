@@ -201,12 +201,14 @@ bool scatter_nd(GraphBuilder& b, std::string_view op) {
 }
 
 bool space(GraphBuilder& b, std::string_view op) {
+  const ValueId x = b.any(kNumbers, 4, 4);
   const std::int64_t block = b.choose.between(1, 3);
   const bool to_depth = op == "SpaceToDepth";
-  const Shape shape = to_depth ? Shape{b.choose.between(1, 2), b.dim(), block * b.choose.between(1, 3), block * b.choose.between(1, 4)}
-                               : Shape{b.choose.between(1, 2), block * block * b.choose.between(1, 3), b.choose.between(1, 5), b.choose.between(1, 5)};
   Attributes attributes{{"blocksize", block}};
   if (!to_depth) attributes["mode"] = std::string(b.choose.of({"DCR", "CRD"}));
+  if (b.choose.one_in(2)) return b.add(op, {x}, std::move(attributes));
+  const Shape shape = to_depth ? Shape{b.choose.between(1, 2), b.dim(), block * b.choose.between(1, 3), block * b.choose.between(1, 4)}
+                               : Shape{b.choose.between(1, 2), block * block * b.choose.between(1, 3), b.choose.between(1, 5), b.choose.between(1, 5)};
   return b.add(op, {b.input(DType::F32, shape)}, std::move(attributes));
 }
 
@@ -224,7 +226,7 @@ bool top_k(GraphBuilder& b, std::string_view op) {
 
 bool one_hot(GraphBuilder& b, std::string_view op) {
   const std::int64_t depth = b.choose.between(1, 6);
-  const ValueId indices = b.constant(b.random_indices(b.random_shape(0, 2), -depth - 1, depth));
+  const ValueId indices = b.choose.one_in(2) ? b.any({DType::I64, DType::I32}, 0, 3) : b.constant(b.random_indices(b.random_shape(0, 2), -depth - 1, depth));
   return b.add(op, {indices, b.constant(Tensor::scalar<std::int64_t>(depth)), b.operand(DType::F32, {2})}, {{"axis", b.choose.between(-1, 0)}});
 }
 

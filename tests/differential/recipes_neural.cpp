@@ -167,6 +167,11 @@ bool grid_sample(GraphBuilder& b, std::string_view op) {
 
 bool attention(GraphBuilder& b, std::string_view op) {
   const std::int64_t batch = b.choose.between(1, 2), kv_heads = b.choose.between(1, 2), heads = kv_heads * b.choose.between(1, 2);
+  const ValueId x = b.any({DType::F32}, 4, 4);
+  if (const Shape& q = b.shape(x); b.choose.one_in(2) && b.data(x).numel() > 0) {
+    const Shape kv{q[0], q[1], b.choose.between(1, 6), q[3]};
+    return b.add(op, {x, b.operand(DType::F32, kv), b.operand(DType::F32, kv)}, {{"is_causal", b.choose.between(0, 1)}});
+  }
   const std::int64_t length = b.choose.between(1, 5), past = b.choose.between(1, 6), size = b.choose.of<std::int64_t>({1, 4, 8});
   return b.add(op, {b.input(DType::F32, {batch, heads, length, size}), b.operand(DType::F32, {batch, kv_heads, past, size}), b.operand(DType::F32, {batch, kv_heads, past, size})},
                {{"is_causal", b.choose.between(0, 1)}});
@@ -175,6 +180,8 @@ bool attention(GraphBuilder& b, std::string_view op) {
 bool dropout(GraphBuilder& b, std::string_view op) { return b.add(op, {b.any(kComputed)}); }
 
 bool det(GraphBuilder& b, std::string_view op) {
+  const ValueId x = b.any({DType::F32}, 2, 4);
+  if (b.choose.one_in(2)) return b.add(op, {x});
   const std::int64_t size = b.choose.between(1, 4);
   return b.add(op, {b.input(DType::F32, {b.choose.between(1, 3), size, size})});
 }
