@@ -154,6 +154,21 @@ def image_cases() -> Iterator[OldCase]:
     yield OldCase("ConvTranspose", "ConvTranspose", (7, 11, 22), (X4, ramp(2, 3, 3, 3)), attributes={"strides": [2, 2], "output_padding": [1, 1]})
 
 
+def running_sum():
+    """The body of a Scan whose state and output is the sum so far."""
+    from onnx import TensorProto, helper
+
+    values = {name: helper.make_tensor_value_info(name, TensorProto.FLOAT, [2]) for name in ("sum_in", "next", "sum_out", "scan_out")}
+    nodes = [helper.make_node("Add", ["sum_in", "next"], ["sum_out"]), helper.make_node("Identity", ["sum_out"], ["scan_out"])]
+    return helper.make_graph(nodes, "body", [values["sum_in"], values["next"]], [values["sum_out"], values["scan_out"]])
+
+
+def scan_cases() -> Iterator[OldCase]:
+    batch = (ramp(2, 2), ramp(2, 3, 2, scale=2))
+    for name, lengths, attributes in (("plain", None, {}), ("reverse", None, {"directions": [1]}), ("lengths", ints(2, 3), {})):
+        yield OldCase(f"Scan_{name}", "Scan", (8,), (lengths, *batch), 2, {"body": running_sum(), "num_scan_inputs": 1, **attributes})
+
+
 def other_cases() -> Iterator[OldCase]:
     x, size = ramp(4, 2, 3, scale=0.1), 5
     for op, gates in (("RNN", 1), ("GRU", 3), ("LSTM", 4)):
@@ -172,7 +187,7 @@ def other_cases() -> Iterator[OldCase]:
 
 
 def all_cases() -> list[OldCase]:
-    families = (softmax_cases, reduce_cases, movement_cases, numeric_cases, image_cases, other_cases)
+    families = (softmax_cases, reduce_cases, movement_cases, numeric_cases, image_cases, scan_cases, other_cases)
     return [case for family in families for case in family()]
 
 
