@@ -119,7 +119,8 @@ const Tensor& ReferenceContext::input(std::size_t i) const {
 
 Tensor& ReferenceContext::output(std::size_t i) {
   const Type& type = output_types_[i];
-  NARU_CHECK(type.is_static(), node.label() + ": output type " + to_string(type) + " is not static");
+  // A sequence or optional where a tensor belongs leaves the rule without a shape.
+  require(type.is_static(), "output {}: its type is {}, which the inputs leave open", i, to_string(type));
   return output(i, type.dtype, *known_shape(*type.shape));
 }
 

@@ -125,7 +125,7 @@ std::string cell_text(const std::map<DType, How>& cell) {
 std::string markdown(const Matrix& matrix, const std::vector<std::string>& devices) {
   std::string text =
       "# Operators by element type and device\n\n"
-      "Made by `naru_support_matrix` from the ONNX cases; `tools/check` compares. Types are those of the first input.\n"
+      "Made by `naru_support_matrix` from the ONNX cases. Types are those of the first input.\n"
       "*native*: a kernel of the device; *decomposed*: simpler operators that all have kernels; *generic*: the operator's\n"
       "reference meaning, on the device; *host*: between the device's fragments; *no case*: no case of the suites uses it.\n\n"
       "| operator |";
