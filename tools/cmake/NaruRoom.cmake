@@ -3,7 +3,7 @@
 # Flags that all our own targets share.
 add_library(naru_flags INTERFACE)
 target_compile_options(naru_flags INTERFACE -Wall -Wextra -Wno-missing-field-initializers
-  $<$<CXX_COMPILER_ID:GNU>:-Wshadow=local>)
+  "$<$<CXX_COMPILER_ID:GNU>:-Wshadow=local;-fpch-preprocess>")
 target_include_directories(naru_flags INTERFACE
   $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}>
   $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/graph/include>
@@ -17,12 +17,24 @@ if(NARU_FUZZ)
   add_link_options(-fsanitize=address,undefined)
 endif()
 
+# Programs and tests only call what the rooms compute: a quick build counts more than their own speed.
+set(naru_program_options $<$<NOT:$<CONFIG:Release>>:-O1>)
+set(naru_test_options $<$<NOT:$<CONFIG:Release>>:-O0>)
+include(NaruPch)
+
 set_property(GLOBAL PROPERTY NARU_ROOMS "")
 
-# naru_add_room(<name> <sources>...): an object library naru_<name> that becomes part of libnaru.
+# naru_add_room(<name> [OWN_PCH] <sources>...): an object library naru_<name> that becomes part of libnaru.
+# OWN_PCH is for a room whose flags rule out the shared precompiled header.
 function(naru_add_room name)
-  add_library(naru_${name} OBJECT ${ARGN})
+  cmake_parse_arguments(arg "OWN_PCH" "" "" ${ARGN})
+  add_library(naru_${name} OBJECT ${arg_UNPARSED_ARGUMENTS})
   target_link_libraries(naru_${name} PUBLIC naru_flags fmt::fmt)
+  if(arg_OWN_PCH)
+    target_precompile_headers(naru_${name} PRIVATE ${naru_pch_standard})
+  else()
+    target_precompile_headers(naru_${name} REUSE_FROM naru_pch_room)
+  endif()
   set_property(GLOBAL APPEND PROPERTY NARU_ROOMS naru_${name})
 endfunction()
 
@@ -41,14 +53,21 @@ endfunction()
 
 # naru_add_program(<name> <sources>...): a program that may see inside the rooms.
 function(naru_add_program name)
+  naru_add_executable(${name} program ${ARGN})
+endfunction()
+
+# An executable of a kind (program, test) that NaruPch.cmake knows.
+function(naru_add_executable name kind)
   add_executable(${name} ${ARGN})
   target_link_libraries(${name} PRIVATE naru naru_flags fmt::fmt nlohmann_json::nlohmann_json)
+  target_compile_options(${name} PRIVATE ${naru_${kind}_options})
+  target_precompile_headers(${name} REUSE_FROM naru_pch_${kind})
 endfunction()
 
 # naru_add_test(<name> LABELS <labels>... SOURCES <sources>...): a GoogleTest program.
 function(naru_add_test name)
   cmake_parse_arguments(arg "" "" "LABELS;SOURCES;LIBRARIES" ${ARGN})
-  naru_add_program(${name} ${arg_SOURCES})
+  naru_add_executable(${name} test ${arg_SOURCES})
   target_link_libraries(${name} PRIVATE GTest::gtest_main ${arg_LIBRARIES})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   add_test(NAME ${name} COMMAND ${name})

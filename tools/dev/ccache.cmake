@@ -4,7 +4,9 @@ mark_as_advanced(NARU_CCACHE)
 if(NARU_CCACHE)
   foreach(language IN ITEMS C CXX)
     if(NOT DEFINED CMAKE_${language}_COMPILER_LAUNCHER)
-      set(CMAKE_${language}_COMPILER_LAUNCHER ${NARU_CCACHE})
+      # Without this, ccache does not cache what includes a precompiled header.
+      set(CMAKE_${language}_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros
+          ${NARU_CCACHE})
     endif()
   endforeach()
 endif()
