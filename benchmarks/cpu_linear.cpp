@@ -1,8 +1,6 @@
 // Speed of the cpu backend's linear kernels, with the machine's limits measured in the same run.
 //   naru_bench_cpu_linear [--benchmark_filter=q4_0]
 #include <benchmark/benchmark.h>
-#include <omp.h>
-
 #include <cmath>
 #include <deque>
 #include <random>
@@ -71,7 +69,7 @@ void multiply(benchmark::State& state, const TileFormat& format, bool exact) {
   }
   const auto runs = static_cast<double>(state.iterations());
   const double operations = 2.0 * static_cast<double>(rows * kColumns * kDepth) * runs;
-  const Limits& limit = limits(omp_get_max_threads());
+  const Limits& limit = limits(team_threads());
   const auto rate = [](double value) { return benchmark::Counter(value, benchmark::Counter::kIsRate); };
   const double peak = kernel.kind() == TileKind::F32 ? limit.fma_gflops : limit.u8s8_gops;
   state.counters["GOP/s"] = rate(operations * 1e-9);
@@ -96,7 +94,7 @@ void add_all() {
 
 int main(int argc, char** argv) {
   benchmark::Initialize(&argc, argv);
-  const naru::cpu::Limits& limit = naru::cpu::limits(omp_get_max_threads());
+  const naru::cpu::Limits& limit = naru::cpu::limits(naru::cpu::team_threads());
   benchmark::AddCustomContext("read GB/s", std::to_string(limit.read_gbs));
   benchmark::AddCustomContext("u8s8 peak GOP/s", std::to_string(limit.u8s8_gops));
   benchmark::AddCustomContext("f32 peak GFLOP/s", std::to_string(limit.fma_gflops));

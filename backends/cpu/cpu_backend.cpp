@@ -18,9 +18,6 @@ namespace naru {
 namespace cpu {
 namespace {
 
-/// Cores that this process may use.
-int usable_cores() { return std::max(omp_get_num_procs(), 1); }
-
 std::string processor_name() {
   std::ifstream file("/proc/cpuinfo");
   for (std::string line; std::getline(file, line);) {
@@ -69,7 +66,7 @@ class CpuDevice final : public Device {
         threads_(options.threads > 0 ? options.threads : std::max(usable_cores() / streams_, 1)),
         exact_(options.exact),
         arenas_(static_cast<std::size_t>(streams_)),
-        queue_(streams_, [threads = threads_](int) { omp_set_num_threads(threads); }) {
+        queue_(streams_, [threads = threads_](int) { set_team_size(threads); }) {
     for (int i = 0; i < streams_; ++i) teams_.emplace_back(threads_);
   }
 

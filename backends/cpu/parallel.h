@@ -2,34 +2,31 @@
 // in use, else OpenMP's, which keeps its threads when it always gets the same number.
 #pragma once
 
-#include <omp.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
-
-#include "backends/cpu/thread_team.h"
 
 namespace naru::cpu {
 
 /// Entering and leaving a team takes some microseconds.
 inline constexpr double kWorthNs = 10000;
 
+/// Cores that this process may use.
+int usable_cores();
+
+/// Threads of the current team.
+int team_threads();
+
+/// Calls `call(context, self, threads)` on every thread of the current team: `threads` of them with
+/// OpenMP's, all of a ThreadTeam's. `call` must not throw.
+void run_on_team(int threads, void (*call)(const void* context, int self, int threads), const void* context);
+
 /// Calls `body(self, threads)` on every thread of the current team.
 template <typename Body>
 void on_all_threads(int threads, const Body& body) {
-  if (ThreadTeam* team = ThreadTeam::current()) {
-    team->run([&](int self) { body(self, team->threads()); });
-    return;
-  }
-#pragma omp parallel num_threads(threads)
-  body(omp_get_thread_num(), omp_get_num_threads());
-}
-
-/// Threads of the current team.
-inline int team_threads() {
-  const ThreadTeam* team = ThreadTeam::current();
-  return team != nullptr ? team->threads() : omp_get_max_threads();
+  run_on_team(
+      threads,
+      [](const void* context, int self, int team) { (*static_cast<const Body*>(context))(self, team); }, &body);
 }
 
 /// Calls `body(begin, end)` for parts of [0, total). `cost` is the work of one item in about
@@ -71,11 +68,14 @@ void parallel_claims(std::int64_t total, std::int64_t grain, double cost, const 
   });
 }
 
-/// Sets the calling thread's team size for a scope.
+/// Sets the size of the OpenMP teams that the calling thread starts.
+void set_team_size(int threads);
+
+/// The same for a scope.
 class TeamSize {
  public:
-  explicit TeamSize(int threads) : previous_(omp_get_max_threads()) { omp_set_num_threads(threads); }
-  ~TeamSize() { omp_set_num_threads(previous_); }
+  explicit TeamSize(int threads);
+  ~TeamSize() { set_team_size(previous_); }
   TeamSize(const TeamSize&) = delete;
   TeamSize& operator=(const TeamSize&) = delete;
 

@@ -211,15 +211,16 @@ std::unique_ptr<MergeRules> listed_merges(
         !continuing_prefix.empty() && std::string_view(right).starts_with(continuing_prefix);
     joined = left;
     joined += std::string_view(right).substr(continues ? continuing_prefix.size() : 0);
-    if (vocabulary.find_any(left) < 0 || vocabulary.find_any(right) < 0 ||
-        vocabulary.find_any(joined) < 0) {
+    const TokenId left_id = vocabulary.find(left), right_id = vocabulary.find(right);
+    const TokenId id = vocabulary.find(joined);
+    if (left_id < 0 || right_id < 0 || id < 0) {
+      const bool known = vocabulary.find_any(left) >= 0 && vocabulary.find_any(right) >= 0 &&
+                         vocabulary.find_any(joined) >= 0;
+      if (known) continue;
       fail(ErrorCode::InvalidModel,
            "merge {}: got {} and {}, expected two tokens whose join is a token", rank,
            quote_name(left), quote_name(right));
     }
-    const TokenId left_id = vocabulary.find(left), right_id = vocabulary.find(right),
-                  id = vocabulary.find(joined);
-    if (left_id < 0 || right_id < 0 || id < 0) continue;
     rules->add(left_id, right_id, {static_cast<float>(rank), id});
   }
   return rules;

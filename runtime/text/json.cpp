@@ -46,13 +46,6 @@ std::int64_t integer_or(const Json& object, const char* key, std::int64_t fallba
   return value.get<std::int64_t>();
 }
 
-double number_or(const Json& object, const char* key, double fallback) {
-  const Json& value = member(object, key);
-  if (value.is_null()) return fallback;
-  if (!value.is_number()) wrong_type(key, value, "a number");
-  return value.get<double>();
-}
-
 const Json& array_at(const Json& object, const char* key) {
   const Json& value = member(object, key);
   if (!value.is_array()) wrong_type(key, value, "an array");

@@ -23,7 +23,6 @@ const Json& member(const Json& object, const char* key);
 std::string string_or(const Json& object, const char* key, std::string fallback = {});
 bool bool_or(const Json& object, const char* key, bool fallback);
 std::int64_t integer_or(const Json& object, const char* key, std::int64_t fallback);
-double number_or(const Json& object, const char* key, double fallback);
 
 /// Members that must be there. @throws Error InvalidModel.
 const Json& array_at(const Json& object, const char* key);

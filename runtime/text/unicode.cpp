@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 
 #include <utf8proc.h>
 
@@ -181,14 +180,6 @@ bool is_white_space(char32_t value) noexcept {
   return value == 0x85 || value == 0xA0 || value == 0x1680 ||
          (value >= 0x2000 && value <= 0x200A) || value == 0x2028 || value == 0x2029 ||
          value == 0x202F || value == 0x205F || value == 0x3000;
-}
-
-bool is_bert_punctuation(char32_t value) noexcept {
-  if (value < 0x80)
-    return std::strchr("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~", static_cast<int>(value)) != nullptr &&
-           value != 0;
-  static const CategorySet kPunctuation = category_set("P");
-  return (category_bit(value) & kPunctuation) != 0;
 }
 
 std::string lower_case(std::string_view text) {

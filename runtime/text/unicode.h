@@ -44,9 +44,6 @@ CategorySet category_set(std::string_view name) noexcept;
 /// The property White_Space.
 bool is_white_space(char32_t value) noexcept;
 
-/// ASCII punctuation and symbols, and category P: what BERT calls punctuation.
-bool is_bert_punctuation(char32_t value) noexcept;
-
 std::string lower_case(std::string_view text);
 std::string upper_case(std::string_view text);
 

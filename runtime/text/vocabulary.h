@@ -33,7 +33,6 @@ class Vocabulary {
     const Token& token = tokens_[static_cast<std::size_t>(id)];
     return std::string_view(arena_).substr(token.offset, token.size);
   }
-  bool defined(TokenId id) const { return tokens_[static_cast<std::size_t>(id)].defined; }
   bool reachable(TokenId id) const { return tokens_[static_cast<std::size_t>(id)].reachable; }
 
   /// The reachable token with these bytes; -1 when there is none.

@@ -24,17 +24,11 @@ include(NaruPch)
 
 set_property(GLOBAL PROPERTY NARU_ROOMS "")
 
-# naru_add_room(<name> [OWN_PCH] <sources>...): an object library naru_<name> that becomes part of libnaru.
-# OWN_PCH is for a room whose flags rule out the shared precompiled header.
+# naru_add_room(<name> <sources>...): an object library naru_<name> that becomes part of libnaru.
 function(naru_add_room name)
-  cmake_parse_arguments(arg "OWN_PCH" "" "" ${ARGN})
-  add_library(naru_${name} OBJECT ${arg_UNPARSED_ARGUMENTS})
+  add_library(naru_${name} OBJECT ${ARGN})
   target_link_libraries(naru_${name} PUBLIC naru_flags fmt::fmt)
-  if(arg_OWN_PCH)
-    target_precompile_headers(naru_${name} PRIVATE ${naru_pch_standard})
-  else()
-    target_precompile_headers(naru_${name} REUSE_FROM naru_pch_room)
-  endif()
+  target_precompile_headers(naru_${name} REUSE_FROM naru_pch_room)
   set_property(GLOBAL APPEND PROPERTY NARU_ROOMS naru_${name})
 endfunction()
 

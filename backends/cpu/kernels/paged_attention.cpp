@@ -60,7 +60,7 @@ bool lower(Lowering& lowering) {
   rule.softcap = node.attr_float("softcap");
   rule.window = node.attr_int("window");
   rule.causal = node.attr_int("causal") != 0;
-  const PagedAttention attention(sizes, rule, omp_get_max_threads());
+  const PagedAttention attention(sizes, rule, team_threads());
   std::vector<Operand> operands;
   for (std::size_t i = 0; i <= kPages; ++i) operands.push_back(Lowering::reads(lowering.plain(i)));
   const bool has_sinks = lowering.has_input(kSinks);

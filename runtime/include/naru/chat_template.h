@@ -27,8 +27,9 @@ struct TemplateOptions {
       now;  ///< what strftime_now() shows, as UTC; none: the clock, as local time
 };
 
-/// A rendered prompt. The bytes in `input` came from the variables, so control tokens that they
-/// spell are text; the others were written by the template.
+/// A rendered prompt, for Tokenizer::encode(text, {ParseSpecial::Yes, false, input}): the template
+/// has written BOS where the model wants it. The bytes in `input` came from the variables, so
+/// control tokens that they spell are text; the others were written by the template.
 struct Prompt {
   std::string text;
   std::vector<TextRange> input;  ///< in order, not touching; what EncodeOptions::input wants

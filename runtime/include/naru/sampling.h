@@ -27,7 +27,7 @@ struct SamplingParameters {
   double presence_penalty = 0.0;    ///< -100 to 100: taken from each token that came before
   double frequency_penalty = 0.0;   ///< -100 to 100: taken from it once for each time it came
   std::int64_t penalty_window = 0;  ///< tokens that penalties look back on; 0: all
-  std::vector<std::pair<TokenId, double>> logit_bias;  ///< -1000 to 1000 each; at most 65536
+  std::vector<std::pair<TokenId, double>> logit_bias = {};  ///< -1000 to 1000 each; at most 65536
   std::uint64_t seed = 0;
   std::int64_t log_probabilities =
       0;  ///< 0 to 1024: the most likely tokens to report with each choice
