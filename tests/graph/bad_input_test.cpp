@@ -124,16 +124,26 @@ Node nonsense_node(const OpDef& op, Nonsense& draw, std::vector<Datum>& operands
   return node;
 }
 
-/// Without a bound of the address space, a size from nonsense may be granted and then filled.
-void bound_memory() {
+/// Bounds the address space for a scope: without, a size from nonsense may be granted and then filled.
+class BoundMemory {
+ public:
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-  const rlimit limit{INT64_C(3) << 30, INT64_C(3) << 30};
-  setrlimit(RLIMIT_AS, &limit);
+  BoundMemory() {
+    getrlimit(RLIMIT_AS, &previous_);
+    const rlimit bounded{INT64_C(3) << 30, previous_.rlim_max};
+    setrlimit(RLIMIT_AS, &bounded);
+  }
+  ~BoundMemory() { setrlimit(RLIMIT_AS, &previous_); }
+
+ private:
+  rlimit previous_;
+#else
+  BoundMemory() {}  // sanitizers reserve more, and bound single allocations themselves
 #endif
-}
+};
 
 TEST(BadInput, EndsInATypedError) {
-  bound_memory();
+  const BoundMemory bound;
   constexpr int kAttempts = 120;
   for (const OpDef* op : all_ops()) {
     Nonsense draw(std::hash<std::string>{}(op->full_name()));
