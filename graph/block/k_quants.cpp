@@ -1,5 +1,5 @@
-// Super-blocks of 256 elements whose sub-blocks have small integer scales: Q2_K to Q6_K, Q8_K. Q4_K
-// to Q6_K are written too.
+// Super-blocks of 256 elements whose sub-blocks have small integer scales: Q2_K to Q6_K, Q8_K. All
+// but Q8_K are written too.
 #include <algorithm>
 #include <cmath>
 
@@ -143,11 +143,61 @@ Fit fit_affine(const float* x, int count, int high) {
   return best_fit(x, count, 0, high, {(*top - offset) / static_cast<float>(high), offset});
 }
 
-/// Levels -32 to 31; the value of largest magnitude gets the lowest.
-Fit fit_symmetric(const float* x, int count) {
+/// Levels -`half` to `half` - 1; the value of largest magnitude gets the lowest.
+Fit fit_symmetric(const float* x, int count, int half) {
   const float* extreme =
       std::max_element(x, x + count, [](float a, float b) { return std::fabs(a) < std::fabs(b); });
-  return best_fit(x, count, -32, 31, {*extreme / -32, 0});
+  return best_fit(x, count, -half, half - 1, {*extreme / static_cast<float>(-half), 0});
+}
+
+void encode_q2(const float* from, std::uint8_t* block) {
+  std::fill(block, block + 84, std::uint8_t{0});
+  Fit fits[16];
+  float scale = 0, minimum = 0;
+  for (int i = 0; i < 16; ++i) {
+    fits[i] = fit_affine(from + 16 * i, 16, 3);
+    scale = std::max(scale, fits[i].scale / 15);
+    minimum = std::max(minimum, -fits[i].offset / 15);
+  }
+  write_f16(block + 80, scale);
+  write_f16(block + 82, minimum);
+  scale = read_f16(block + 80);
+  minimum = read_f16(block + 82);
+  for (int i = 0; i < 16; ++i) {
+    const int steps = scale > 0 ? round_to(fits[i].scale / scale, 0, 15) : 0,
+              minima = minimum > 0 ? round_to(-fits[i].offset / minimum, 0, 15) : 0;
+    block[i] = static_cast<std::uint8_t>(steps | minima << 4);
+    const float step = scale * static_cast<float>(steps),
+                offset = minimum * static_cast<float>(minima);
+    for (int j = 16 * i; j < 16 * i + 16; ++j) {
+      const int level = step > 0 ? round_to((from[j] + offset) / step, 0, 3) : 0;
+      block[16 + j / 128 * 32 + j % 32] |= static_cast<std::uint8_t>(level << (j % 128 / 32 * 2));
+    }
+  }
+}
+
+void encode_q3(const float* from, std::uint8_t* block) {
+  std::fill(block, block + 110, std::uint8_t{0});
+  Fit fits[16];
+  float scale = 0;
+  for (int i = 0; i < 16; ++i) {
+    fits[i] = fit_symmetric(from + 16 * i, 16, 4);
+    scale = std::max(scale, std::fabs(fits[i].scale) / 31);
+  }
+  write_f16(block + 108, scale);
+  scale = read_f16(block + 108);
+  for (int i = 0; i < 16; ++i) {
+    const int sub = scale > 0 ? round_to(fits[i].scale / scale, -32, 31) : 0;
+    block[96 + i % 8] |= static_cast<std::uint8_t>(((sub + 32) & 15) << (i / 8 * 4));
+    block[104 + i % 4] |= static_cast<std::uint8_t>((sub + 32) >> 4 << (i / 4 * 2));
+    const float step = scale * static_cast<float>(sub);
+    for (int j = 16 * i; j < 16 * i + 16; ++j) {
+      const int level = (step != 0 ? round_to(from[j] / step, -4, 3) : 0) + 4;
+      block[32 + j / 128 * 32 + j % 32] |=
+          static_cast<std::uint8_t>((level & 3) << (j % 128 / 32 * 2));
+      block[j % 32] |= static_cast<std::uint8_t>(level >> 2 << (j / 32));
+    }
+  }
 }
 
 void write_six_bit_pair(std::uint8_t* packed, int i, SixBitPair pair) {
@@ -198,7 +248,7 @@ void encode_q6(const float* from, std::uint8_t* block) {
   Fit fits[16];
   float scale = 0;
   for (int i = 0; i < 16; ++i) {
-    fits[i] = fit_symmetric(from + 16 * i, 16);
+    fits[i] = fit_symmetric(from + 16 * i, 16, 32);
     scale = std::max(scale, std::fabs(fits[i].scale) / 127);
   }
   write_f16(block + 208, scale);
@@ -217,8 +267,8 @@ void encode_q6(const float* from, std::uint8_t* block) {
 }
 
 constexpr Codec kCodecs[] = {
-    {DType::Q2_K, decode_q2},
-    {DType::Q3_K, decode_q3},
+    {DType::Q2_K, decode_q2, encode_q2},
+    {DType::Q3_K, decode_q3, encode_q3},
     {DType::Q4_K, decode_q4_q5<false>, encode_q4_q5<false>},
     {DType::Q5_K, decode_q4_q5<true>, encode_q4_q5<true>},
     {DType::Q6_K, decode_q6, encode_q6},

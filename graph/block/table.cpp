@@ -1,4 +1,5 @@
 // Formats whose four bits an element index a table of 16 values: IQ4_NL, IQ4_XS, MXFP4, NVFP4.
+#include <algorithm>
 #include <cmath>
 
 #include "graph/block/codec.h"
@@ -56,10 +57,94 @@ void decode_nvfp4(const std::uint8_t* block, float* to) {
   }
 }
 
+/// Index of the table's value nearest to `value`; 0 for NaN.
+int nearest(const float* table, float value) {
+  int best = 0;
+  for (int i = 1; i < 16; ++i) {
+    if (std::fabs(table[i] - value) < std::fabs(table[best] - value)) best = i;
+  }
+  return best;
+}
+
+/// Sum of squared differences of 32 elements from scale * table.
+float error_of(const float* from, const float* table, float scale) {
+  float error = 0;
+  for (int j = 0; j < 32; ++j) {
+    const float difference = from[j] - scale * table[nearest(table, from[j] / scale)];
+    error += difference * difference;
+  }
+  return error;
+}
+
+/// The scale of 32 elements: one that puts the largest about where the table begins.
+float fit_uneven(const float* from) {
+  const float extreme = *std::max_element(
+      from, from + 32, [](float a, float b) { return std::fabs(a) < std::fabs(b); });
+  const float first = extreme / kUneven[0];
+  if (!(std::fabs(first) > 0)) return 0;
+  float best = first, least = error_of(from, kUneven, first);
+  for (int step = -8; step <= 8; ++step) {
+    const float tried = first * (1 + 0.025f * static_cast<float>(step));
+    const float error = error_of(from, kUneven, tried);
+    if (error < least) {
+      least = error;
+      best = tried;
+    }
+  }
+  return best;
+}
+
+/// 32 elements into 16 bytes, as decode_run() reads them.
+void encode_run(const float* from, const float* table, float scale, std::uint8_t* packed) {
+  const float inverse = scale != 0 ? 1 / scale : 0.0f;
+  for (int j = 0; j < 16; ++j) {
+    packed[j] = static_cast<std::uint8_t>(nearest(table, from[j] * inverse) |
+                                          nearest(table, from[j + 16] * inverse) << 4);
+  }
+}
+
+void encode_iq4_nl(const float* from, std::uint8_t* block) {
+  write_f16(block, fit_uneven(from));
+  encode_run(from, kUneven, read_f16(block), block + 2);
+}
+
+void encode_iq4_xs(const float* from, std::uint8_t* block) {
+  std::fill(block, block + 8, std::uint8_t{0});
+  float scales[8], scale = 0;
+  for (int i = 0; i < 8; ++i) {
+    scales[i] = fit_uneven(from + 32 * i);
+    scale = std::max(scale, std::fabs(scales[i]) / 31);
+  }
+  write_f16(block, scale);
+  scale = read_f16(block);
+  for (int i = 0; i < 8; ++i) {
+    const float wanted = scale > 0 ? std::round(scales[i] / scale) : 0.0f;
+    const int sub = wanted > -32 ? static_cast<int>(std::min(wanted, 31.0f)) : -32;
+    block[4 + i / 2] |= static_cast<std::uint8_t>(((sub + 32) & 15) << (i % 2 * 4));
+    block[2 + i / 4] |= static_cast<std::uint8_t>((sub + 32) >> 4 << (i % 4 * 2));
+    encode_run(from + 32 * i, kUneven, scale * static_cast<float>(sub), block + 8 + 16 * i);
+  }
+}
+
+/// The power of two that puts the largest at 4 to 8 (OCP MX 1.0, section 6.3), or the next, where
+/// less is lost.
+void encode_mxfp4(const float* from, std::uint8_t* block) {
+  float largest = 0;
+  for (int j = 0; j < 32; ++j) largest = std::max(largest, std::fabs(from[j]));
+  int exponent = -127;
+  if (largest > 0 && std::isfinite(largest)) {
+    exponent = std::clamp(std::ilogb(largest) - 2, -127, 126);
+    const float halves[2] = {std::ldexp(0.5f, exponent), std::ldexp(1.0f, exponent)};
+    if (error_of(from, kE2M1, halves[1]) < error_of(from, kE2M1, halves[0])) ++exponent;
+  }
+  block[0] = static_cast<std::uint8_t>(exponent + 127);
+  encode_run(from, kE2M1, std::ldexp(0.5f, exponent), block + 1);
+}
+
 constexpr Codec kCodecs[] = {
-    {DType::IQ4_NL, decode_iq4_nl},
-    {DType::IQ4_XS, decode_iq4_xs},
-    {DType::MXFP4, decode_mxfp4},
+    {DType::IQ4_NL, decode_iq4_nl, encode_iq4_nl},
+    {DType::IQ4_XS, decode_iq4_xs, encode_iq4_xs},
+    {DType::MXFP4, decode_mxfp4, encode_mxfp4},
     {DType::NVFP4, decode_nvfp4},
 };
 

@@ -282,6 +282,13 @@ GgufFile map_gguf(const std::filesystem::path& path) {
 
 }  // namespace
 
+std::optional<std::uint32_t> gguf_type_number(DType dtype) {
+  for (const StoredType& type : kStoredTypes) {
+    if (type.dtype == dtype) return type.number;
+  }
+  return std::nullopt;
+}
+
 // GgufValue
 
 std::optional<std::int64_t> GgufValue::integer(std::int64_t i) const {

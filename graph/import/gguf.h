@@ -90,6 +90,9 @@ class GgufFile {
   std::unordered_map<std::string_view, std::size_t> names_;
 };
 
+/// The format's number of an element type; nothing for types that it lacks.
+std::optional<std::uint32_t> gguf_type_number(DType dtype);
+
 /// Reads one file from memory, which `owner` keeps alive; misaligned bytes are copied first.
 /// @throws Error InvalidModel, or Unsupported for versions and element types that naru lacks.
 GgufFile read_gguf(std::span<const std::byte> bytes, std::shared_ptr<const void> owner);

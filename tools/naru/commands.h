@@ -28,5 +28,7 @@ Command add_generate(CLI::App& app);
 Command add_chat(CLI::App& app);
 Command add_perplexity(CLI::App& app);
 Command add_tokenize(CLI::App& app);
+Command add_quantize(CLI::App& app);
+Command add_synth(CLI::App& app);
 
 }  // namespace naru::tool
