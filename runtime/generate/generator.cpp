@@ -10,6 +10,7 @@
 
 #include "graph/fail.h"
 #include "runtime/engine_impl.h"
+#include "runtime/generate/drafter.h"
 #include "runtime/generate/language_model.h"
 #include "runtime/generate/step_inputs.h"
 #include "runtime/generate/step_planner.h"
@@ -40,6 +41,7 @@ struct Job {
         sampler(sampling_of(options), vocab),
         detokenizer(tokenizer, true),
         stops(options.stop),
+        draft_length(options.draft_tokens),
         state(std::make_shared<Generation::State>()) {
     sequence.prompt_tokens = static_cast<std::int64_t>(prompt.size());
     sequence.tokens = std::move(prompt);
@@ -60,7 +62,7 @@ struct Job {
   /// Rows of a part whose logits are wanted, its last ones.
   std::int64_t wanted_rows(const StepPart& part) const {
     if (options.prompt_logprobs && sequence.cached < sequence.prompt_tokens) return part.rows;
-    return part.last ? 1 : 0;
+    return part.last ? 1 + part.drafted : 0;
   }
 
   GenerationOptions options;
@@ -69,6 +71,7 @@ struct Job {
   std::optional<TokenConstraint> constraint;
   Detokenizer detokenizer;
   StopStrings stops;
+  DraftLength draft_length;
   GenerationResult result;
   std::int64_t token_limit = 0;
   std::shared_ptr<Generation::State> state;
@@ -95,6 +98,22 @@ void finish(Job& job, std::exception_ptr error) {
   state.changed.notify_all();
 }
 
+StepPlanner::Limits limits_of(const GeneratorOptions& options) {
+  StepPlanner::Limits limits{options.step_tokens, options.max_sequences, options.share_prefixes};
+  if (options.deterministic) {
+    limits.share_prefixes = false;
+    // Half a step, so that prompts find room beside sequences that decode.
+    limits.fixed_rows = std::max(options.step_tokens / 2, 1);
+  }
+  return limits;
+}
+
+std::unique_ptr<ModelDrafter> make_drafter(GeneratorOptions options, const LanguageModel& model) {
+  if (!options.draft_model) return nullptr;
+  options.context = model.context();
+  return std::make_unique<ModelDrafter>(*options.draft_model, options, model.tokenizer());
+}
+
 }  // namespace
 
 struct Generator::Impl {
@@ -102,7 +121,8 @@ struct Generator::Impl {
       : options(generator_options),
         language_model(model, options),
         pool(language_model.cache().pages, language_model.cache().page_tokens),
-        planner(pool, {options.step_tokens, options.max_sequences, options.share_prefixes}),
+        planner(pool, limits_of(options)),
+        drafter(make_drafter(options, language_model)),
         thread([this] { run(); }) {}
 
   ~Impl() {
@@ -115,14 +135,16 @@ struct Generator::Impl {
   }
 
   Generation submit(std::vector<TokenId> prompt, GenerationOptions request);
+  void check_speculation(const GenerationOptions& request) const;
   ConstraintVocabulary constraint_vocabulary();
   void run();
   void take_arrivals();
   void drop_stopped();
   void step();
+  void make_drafts();
   void count(const std::vector<StepPart>& parts);
   void use_logits(const StepPart& part, std::span<float> logits);
-  void advance(Job& job, std::span<float> logits);
+  bool advance(Job& job, std::span<float> logits);
   std::optional<FinishReason> accept(Job& job, SampledToken chosen);
   void end(Job& job, std::exception_ptr error);
   void end_all(const std::exception_ptr& error);
@@ -132,6 +154,7 @@ struct Generator::Impl {
   LanguageModel language_model;
   PagePool pool;
   StepPlanner planner;
+  std::unique_ptr<ModelDrafter> drafter;  // when there is a draft model
   std::map<const Sequence*, JobPtr> jobs;  // the thread's own
 
   std::mutex mutex;
@@ -151,8 +174,18 @@ ConstraintVocabulary Generator::Impl::constraint_vocabulary() {
   return *vocabulary;
 }
 
+void Generator::Impl::check_speculation(const GenerationOptions& request) const {
+  if (request.draft_tokens < 1 || request.draft_tokens > 64) {
+    fail(ErrorCode::InvalidArgument, "draft_tokens: got {}, expected 1 to 64", request.draft_tokens);
+  }
+  if (request.speculation == Speculation::Draft && drafter == nullptr) {
+    fail(ErrorCode::InvalidArgument, "speculation: got Draft, and the generator has no draft model");
+  }
+}
+
 Generation Generator::Impl::submit(std::vector<TokenId> prompt, GenerationOptions request) {
   language_model.check_prompt(prompt);
+  check_speculation(request);
   auto job = std::make_unique<Job>(std::move(prompt), std::move(request), language_model.tokenizer(), language_model.vocab());
   const std::int64_t room = language_model.context() - job->sequence.prompt_tokens;
   job->token_limit = job->options.max_tokens > 0 ? std::min(job->options.max_tokens, room) : room;
@@ -189,8 +222,10 @@ void Generator::Impl::run() {
     }
     update_stats();
   }
-  const std::lock_guard lock(mutex);
-  take_arrivals();
+  {
+    const std::lock_guard lock(mutex);
+    take_arrivals();
+  }
   end_all(std::make_exception_ptr(Error(ErrorCode::Cancelled, "generation: the generator was closed")));
 }
 
@@ -206,6 +241,8 @@ void Generator::Impl::take_arrivals() {
 
 void Generator::Impl::end(Job& job, std::exception_ptr error) {
   planner.remove(job.sequence);
+  if (drafter) drafter->forget(job.sequence);
+  update_stats();  // first, so that who waited for the last one sees its pages free
   finish(job, std::move(error));
   jobs.erase(&job.sequence);
 }
@@ -227,7 +264,25 @@ void Generator::Impl::drop_stopped() {
   }
 }
 
+/// Guesses for the sequences that decode and want some.
+void Generator::Impl::make_drafts() {
+  std::vector<DraftRequest> by_model;
+  for (const auto& [_, job] : jobs) {
+    Sequence& sequence = job->sequence;
+    sequence.draft.clear();
+    if (job->options.speculation == Speculation::None || options.deterministic || !sequence.decoding()) continue;
+    // The step gives one token more than guesses are right.
+    const std::int64_t left = job->token_limit - static_cast<std::int64_t>(job->result.tokens.size()) - 1;
+    const std::int64_t most = std::min(job->draft_length.length(), left);
+    if (most < 1) continue;
+    if (job->options.speculation == Speculation::Lookup) sequence.draft = look_up(sequence.tokens, most);
+    else by_model.push_back({&sequence, most});
+  }
+  if (!by_model.empty()) drafter->draft(by_model);
+}
+
 void Generator::Impl::step() {
+  make_drafts();
   const std::vector<StepPart> parts = planner.plan();
   if (parts.empty()) return;
   std::vector<std::int64_t> wanted;
@@ -270,22 +325,36 @@ void Generator::Impl::use_logits(const StepPart& part, std::span<float> logits) 
       job.result.prompt_logprobs[position] = log_probability(row.first(vocab), job.sequence.tokens[position + 1]);
     }
   }
-  if (part.last) advance(job, logits.last(vocab));
+  if (!part.last) return;
+  const auto rows = static_cast<std::size_t>(1 + part.drafted) * vocab;
+  const std::vector<TokenId> draft(job.sequence.draft.begin(), job.sequence.draft.begin() + part.drafted);
+  std::int64_t right = 0;
+  job.result.drafted_tokens += part.drafted;
+  for (std::span<float> row = logits.last(rows);; row = row.subspan(vocab), ++right) {
+    if (!advance(job, row.first(vocab))) return;
+    if (right == part.drafted || job.sequence.tokens.back() != draft[static_cast<std::size_t>(right)]) break;
+    // The guess is the token, and its row is in the cache.
+    ++job.sequence.cached;
+    ++job.result.accepted_tokens;
+  }
+  if (part.drafted > 0) job.draft_length.note(part.drafted, right);
 }
 
-/// Samples the next token of a sequence; what goes wrong here ends this one alone.
-void Generator::Impl::advance(Job& job, std::span<float> logits) {
+/// Samples the next token of a sequence; false when it was the last one, and the job is gone. What goes
+/// wrong here ends this one alone.
+bool Generator::Impl::advance(Job& job, std::span<float> logits) {
   std::optional<FinishReason> reason;
   try {
     const TokenMask* mask = job.constraint ? &job.constraint->next_mask() : nullptr;
     reason = accept(job, job.sampler.sample(logits, mask));
   } catch (...) {
     end(job, std::current_exception());
-    return;
+    return false;
   }
-  if (!reason) return;
+  if (!reason) return true;
   job.result.finish = *reason;
   end(job, nullptr);
+  return false;
 }
 
 /// Appends a token; says why it is the last one, if it is.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "graph/fail.h"
 #include "runtime/engine_impl.h"
@@ -75,7 +76,10 @@ void LanguageModel::plan_cache(const GeneratorOptions& options) {
   cache_.pages = rounded_up(tokens, cache_.page_tokens) / cache_.page_tokens;
   const std::int64_t spare = padding_pages(options.step_tokens, cache_.page_tokens);
   const std::int64_t per_sequence = rounded_up(context_, cache_.page_tokens) / cache_.page_tokens;
-  shape_ = {options.max_sequences, std::max(per_sequence, spare), cache_.pages, spare};
+  // Devices split the attention of few sequences among their cores, and sums then depend on how many there are.
+  const std::int64_t always_enough = 4 * static_cast<std::int64_t>(std::max(1u, std::thread::hardware_concurrency()));
+  const std::int64_t places = options.deterministic ? std::max<std::int64_t>(options.max_sequences, always_enough) : options.max_sequences;
+  shape_ = {places, std::max(per_sequence, spare), cache_.pages, spare};
   cache_.spare_pages = spare;
 
   const std::int64_t weights = model_.impl()->constants_bytes, budget = options.memory_budget_bytes;

@@ -12,6 +12,7 @@ namespace naru {
 /// does not hold yet: the rest of its prompt, or the token generated last.
 struct Sequence {
   std::vector<TokenId> tokens;
+  std::vector<TokenId> draft;  ///< guesses of what follows `tokens`, to be checked by the next step
   std::int64_t prompt_tokens = 0;
   std::int64_t cached = 0;        ///< tokens in the cache
   std::int64_t published = 0;     ///< pages offered for sharing, counted from the first

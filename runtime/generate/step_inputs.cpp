@@ -15,6 +15,12 @@ Tensor zeros(Shape shape) {
   return tensor;
 }
 
+/// Token at a position; guesses follow the tokens.
+TokenId token_of(const Sequence& sequence, std::int64_t position) {
+  const auto at = static_cast<std::size_t>(position), size = sequence.tokens.size();
+  return at < size ? sequence.tokens[at] : sequence.draft[at - size];
+}
+
 }  // namespace
 
 std::int64_t padding_pages(std::int64_t step_tokens, std::int64_t page_tokens) {
@@ -49,7 +55,7 @@ std::vector<Datum> step_inputs(std::span<const StepPart> parts, std::span<const 
     const Sequence& sequence = *parts[i].sequence;
     for (std::int64_t r = 0; r < parts[i].rows; ++r, ++row) {
       const std::int64_t position = sequence.cached + r;
-      token_at[row] = sequence.tokens[static_cast<std::size_t>(position)];
+      token_at[row] = token_of(sequence, position);
       position_at[row] = static_cast<std::int32_t>(position);
     }
     start_at[i + 1] = static_cast<std::int32_t>(row);

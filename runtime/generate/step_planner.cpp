@@ -63,6 +63,15 @@ bool StepPlanner::make_room(Sequence& sequence, std::int64_t rows) {
   return true;
 }
 
+/// Guesses that find room beside `rows` more rows without taking it from others.
+std::int64_t StepPlanner::draft_rows(Sequence& sequence, std::int64_t rows, std::int64_t left) {
+  if (!sequence.decoding()) return 0;
+  const std::int64_t wanted = std::min(static_cast<std::int64_t>(sequence.draft.size()), left);
+  if (wanted == 0 || take_pages(sequence, rows + wanted)) return wanted;
+  const std::int64_t room = static_cast<std::int64_t>(sequence.pages.size()) * pool_.page_tokens();
+  return std::min(wanted, room - sequence.cached - rows);
+}
+
 /// Starts waiting sequences while there is room for what they have to compute and one token more.
 void StepPlanner::admit() {
   while (!waiting_.empty() && running() < limits_.sequences) {
@@ -85,6 +94,15 @@ void StepPlanner::admit() {
   }
 }
 
+/// Rows of a sequence that fit into the `left` ones of a step.
+std::int64_t StepPlanner::rows_for(const Sequence& sequence, std::int64_t left) const {
+  if (limits_.fixed_rows == 0) return std::min(sequence.pending(), left);
+  const std::int64_t end = (sequence.cached / limits_.fixed_rows + 1) * limits_.fixed_rows;
+  const bool in_prompt = sequence.cached < sequence.prompt_tokens;
+  const std::int64_t rows = in_prompt ? std::min(end, sequence.prompt_tokens) - sequence.cached : 1;
+  return rows <= left ? rows : 0;
+}
+
 std::vector<StepPart> StepPlanner::plan() {
   admit();
   std::vector<Sequence*> order = running_;
@@ -97,10 +115,11 @@ std::vector<StepPart> StepPlanner::plan() {
   for (Sequence* sequence : order) {
     // It may have lost its pages to one before it.
     if (left == 0 || std::ranges::find(running_, sequence) == running_.end()) continue;
-    const std::int64_t rows = std::min(sequence->pending(), left);
-    if (!make_room(*sequence, rows)) continue;
-    parts.push_back({sequence, rows, rows == sequence->pending()});
-    left -= rows;
+    const std::int64_t rows = rows_for(*sequence, left);
+    if (rows == 0 || !make_room(*sequence, rows)) continue;
+    const std::int64_t drafted = draft_rows(*sequence, rows, left - rows);
+    parts.push_back({sequence, rows + drafted, rows == sequence->pending(), drafted});
+    left -= rows + drafted;
   }
   // A sequence of low priority that decodes may have got rows before one of high priority took its pages.
   std::erase_if(parts, [&](const StepPart& part) { return std::ranges::find(running_, part.sequence) == running_.end(); });
@@ -110,7 +129,7 @@ std::vector<StepPart> StepPlanner::plan() {
 void StepPlanner::complete(const std::vector<StepPart>& parts) {
   for (const StepPart& part : parts) {
     Sequence& s = *part.sequence;
-    s.cached += part.rows;
+    s.cached += part.rows - part.drafted;
     if (!limits_.share_prefixes) continue;
     for (; (s.published + 1) * pool_.page_tokens() <= s.cached; ++s.published) {
       const auto i = static_cast<std::size_t>(s.published);

@@ -11,6 +11,7 @@
 #include "graph/load.h"
 #include "naru/error.h"
 #include "runtime/engine_impl.h"
+#include "runtime/generate/drafter.h"
 #include "tests/llm/step_runner.h"
 
 namespace naru {
@@ -210,6 +211,71 @@ TEST_F(GeneratorTest, AModelOfAnotherKindIsNoLanguageModel) {
   graph.outputs = {graph.add_input("x", Type::tensor(DType::F32, {Dim(1)}))};
   Engine engine;
   EXPECT_THROW(Generator(make_model(engine.impl(), std::move(graph), {})), Error);
+}
+
+TEST(LookUp, FindsWhatFollowedTheLatestLongestMatch) {
+  using Tokens = std::vector<TokenId>;
+  EXPECT_EQ(look_up(Tokens{1, 2, 3, 4, 9, 1, 2, 3}, 2), (Tokens{4, 9}));
+  EXPECT_EQ(look_up(Tokens{1, 2, 5, 1, 2, 6, 1, 2}, 1), (Tokens{6}));
+  EXPECT_EQ(look_up(Tokens{7, 1, 2, 3, 5, 2, 3, 6, 1, 2, 3}, 1), (Tokens{5}));
+  EXPECT_EQ(look_up(Tokens{1, 2, 1, 2}, 8), (Tokens{1, 2}));
+  EXPECT_EQ(look_up(Tokens{1, 2, 3}, 8), Tokens());
+  EXPECT_EQ(look_up(Tokens{1}, 8), Tokens());
+}
+
+/// Every token is drawn from the model's own logits with the sequence's own random numbers, so a seed gives
+/// the same text with guesses and without: the distributions are the same.
+TEST_F(GeneratorTest, SpeculationChangesNothing) {
+  GeneratorOptions options;
+  options.context = 128;
+  options.max_sequences = 4;
+  options.cache_tokens = 128;
+  options.draft_model = model("cpu");
+  Generator generator(model("cpu"), options);
+  std::mt19937 random(11);
+  std::int64_t accepted = 0;
+  for (const double temperature : {0.0, 0.3, 1.0}) {
+    for (const Speculation speculation : {Speculation::Lookup, Speculation::Draft}) {
+      std::vector<std::pair<Generation, Generation>> pairs;
+      for (std::uint64_t seed = 0; seed < 20; ++seed) {
+        const std::vector<TokenId> tokens = prompt(random, 1 + static_cast<int>(seed));
+        GenerationOptions plain = fixed(40);
+        plain.sampling.temperature = temperature;
+        plain.sampling.seed = seed;
+        GenerationOptions guessing = plain;
+        guessing.speculation = speculation;
+        guessing.draft_tokens = 1 + static_cast<int>(seed % 7);
+        pairs.emplace_back(generator.submit(tokens, plain), generator.submit(tokens, guessing));
+      }
+      for (auto& [plain, guessing] : pairs) {
+        const GenerationResult result = guessing.wait();
+        EXPECT_EQ(ids(plain.wait()), ids(result)) << temperature;
+        EXPECT_LE(result.accepted_tokens, result.drafted_tokens);
+        accepted += result.accepted_tokens;
+      }
+    }
+  }
+  EXPECT_GT(accepted, 500);
+  EXPECT_GT(generator.stats().preemptions, 0);
+  EXPECT_EQ(generator.stats().pages_in_use, 0);
+}
+
+TEST_F(GeneratorTest, SpeculationStopsWhereItMust) {
+  GeneratorOptions options;
+  options.context = 32;
+  Generator generator(model("cpu"), options);
+  for (const std::int64_t most : {1, 2, 7, 1000}) {
+    GenerationOptions guessing = fixed(most);
+    guessing.speculation = Speculation::Lookup;
+    guessing.draft_tokens = 64;
+    const GenerationResult result = generator.submit({5, 6, 5, 6, 5, 6}, guessing).wait();
+    EXPECT_EQ(static_cast<std::int64_t>(result.tokens.size()), std::min<std::int64_t>(most, 26));
+  }
+  GenerationOptions wrong = fixed(4);
+  wrong.speculation = Speculation::Draft;
+  EXPECT_THROW(generator.submit({5}, wrong), Error);
+  wrong.draft_tokens = 65;
+  EXPECT_THROW(generator.submit({5}, wrong), Error);
 }
 
 }  // namespace

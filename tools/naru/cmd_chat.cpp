@@ -121,12 +121,13 @@ Command add_chat(CLI::App& app) {
   auto options = std::make_shared<Options>();
   options->language.add_model_to(*sub);
   options->language.add_sampling_to(*sub);
+  options->language.add_speculation_to(*sub);
   sub->add_option("--system", options->system, "Instruction that the conversation begins with");
   sub->footer(std::string("Within the chat:\n") + kHelp);
   return [options] {
     Engine engine(options->language.device.engine_options());
     const Model model = options->language.load(engine);
-    Generator generator(model, options->language.generator_options());
+    Generator generator(model, options->language.generator_options(engine));
     Chat chat(model, generator, options->language.generation, options->system);
     std::cerr << "naru: " << model.name() << ", context of " << generator.context() << " tokens; /help lists commands\n> ";
     for (std::string line; std::getline(std::cin, line);) {

@@ -37,6 +37,8 @@ nlohmann::json figures(const GenerationResult& result) {
                       {"prompt_tokens", result.prompt_tokens},
                       {"reused_tokens", result.reused_tokens},
                       {"generated_tokens", result.tokens.size()},
+                      {"drafted_tokens", result.drafted_tokens},
+                      {"accepted_tokens", result.accepted_tokens},
                       {"finish", to_string(result.finish)},
                       {"e2e_s", seconds(result.end_ns - result.arrival_ns)}};
   json["ttft_s"] = json["tpot_s"] = json["prefill_tokens_per_s"] = json["decode_tokens_per_s"] = nullptr;
@@ -76,6 +78,8 @@ void print_figures(const nlohmann::json& figures) {
                            seconds_text(figure("ttft_s")), seconds_text(figure("tpot_s")));
   if (const auto rate = figure("prefill_tokens_per_s")) std::cerr << fmt::format(", prefill {:.1f} tokens/s", *rate);
   if (const auto rate = figure("decode_tokens_per_s")) std::cerr << fmt::format(", decode {:.1f} tokens/s", *rate);
+  const auto drafted = figures["drafted_tokens"].get<std::int64_t>();
+  if (drafted > 0) std::cerr << fmt::format(", {} of {} guesses right", figures["accepted_tokens"].get<std::int64_t>(), drafted);
   std::cerr << '\n';
 }
 
@@ -90,7 +94,7 @@ int run(GenerateCommand& command) {
   if (!command.prompt_file.empty()) command.prompt = read_text(command.prompt_file);
   Engine engine(command.language.device.engine_options());
   const Model model = command.language.load(engine);
-  Generator generator(model, command.language.generator_options());
+  Generator generator(model, command.language.generator_options(engine));
   const std::vector<TokenId> prompt = prompt_tokens(command, model, generator.tokenizer());
 
   GenerationOptions options = command.language.generation;
@@ -127,6 +131,7 @@ Command add_generate(CLI::App& app) {
   auto command = std::make_shared<GenerateCommand>();
   command->language.add_model_to(*sub);
   command->language.add_sampling_to(*sub);
+  command->language.add_speculation_to(*sub);
   CLI::Option_group* source = sub->add_option_group("prompt");
   source->add_option("-p,--prompt", command->prompt, "The text to continue");
   source->add_option("--prompt-file", command->prompt_file, "File with the text; - reads standard input");

@@ -36,7 +36,7 @@ int run(const PerplexityCommand& command) {
 
   Engine engine(command.language.device.engine_options());
   const Model model = command.language.load(engine);
-  GeneratorOptions generator_options = command.language.generator_options();
+  GeneratorOptions generator_options = command.language.generator_options(engine);
   generator_options.context = command.window + 1;
   Generator generator(model, generator_options);
   const Tokenizer& tokenizer = generator.tokenizer();

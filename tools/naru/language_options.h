@@ -2,6 +2,8 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <map>
+#include <string>
 
 #include "naru/generate.h"
 #include "tools/naru/engine_options.h"
@@ -9,7 +11,7 @@
 namespace naru::tool {
 
 struct LanguageOptions {
-  std::string model;
+  std::string model, draft_model;
   DeviceChoice device;
   std::string kv_type = "f16";
   GeneratorOptions generator;
@@ -47,15 +49,30 @@ struct LanguageOptions {
     command.add_option("--stop", generation.stop, "Text that ends the generation; may be given again");
   }
 
-  Model load(Engine& engine) const {
-    ModelOptions options;
-    options.kv_type = *dtype_from_string(kv_type);
-    return engine.load(model, options);
+  /// How tokens are guessed ahead.
+  void add_speculation_to(CLI::App& command) {
+    static const std::map<std::string, Speculation> kKinds{{"lookup", Speculation::Lookup}, {"draft", Speculation::Draft}};
+    CLI::Option* kind = command.add_option("--speculative", generation.speculation,
+                                           "Guess tokens ahead, from the text so far (lookup) or by a smaller model (draft)");
+    kind->transform(CLI::CheckedTransformer(kKinds));
+    command.add_option("--draft", draft_model, "The smaller model of --speculative draft; has the same tokens")->needs(kind);
+    command.add_option("--draft-tokens", generation.draft_tokens, "Guesses at a time")
+        ->check(CLI::Range(1, 64))
+        ->capture_default_str();
   }
 
-  GeneratorOptions generator_options(int sequences = 1) const {
+  Model load(Engine& engine) const { return load(engine, model); }
+
+  Model load(Engine& engine, const std::string& path) const {
+    ModelOptions options;
+    options.kv_type = *dtype_from_string(kv_type);
+    return engine.load(path, options);
+  }
+
+  GeneratorOptions generator_options(Engine& engine) const {
     GeneratorOptions options = generator;
-    options.max_sequences = sequences;
+    options.max_sequences = 1;
+    if (!draft_model.empty()) options.draft_model = load(engine, draft_model);
     options.memory_budget_bytes = device.engine_options().memory_budget_bytes;
     return options;
   }

@@ -16,6 +16,14 @@
 
 namespace naru {
 
+/// How the next tokens are guessed, so that one step checks several of them. What is generated is the
+/// same as without: each token is drawn from the model's own logits, and a guess only saves its step.
+enum class Speculation : std::uint8_t {
+  None,
+  Lookup,  ///< what followed when the last tokens stood in the text before
+  Draft,   ///< what a smaller model (GeneratorOptions::draft_model) goes on with
+};
+
 /// How much a generator may hold at once. What 0 stands for is computed when it opens.
 struct GeneratorOptions {
   std::int64_t context = 0;       ///< tokens of the longest sequence; 0: the model's, at most 4096
@@ -23,8 +31,12 @@ struct GeneratorOptions {
   std::int64_t cache_tokens = 0;  ///< of all sequences together; 0: four full contexts, or fewer sequences'
   int step_tokens = 256;          ///< rows of one step: long prompts are cut into such parts
   int max_waiting = 1024;         ///< requests that may wait; more are refused
+  /// What a sequence gives does not depend, to the last bit, on what runs beside it or on giving way to it: prompts
+  /// are cut at fixed places, nothing is shared or guessed, and what was generated is computed again token by token.
+  bool deterministic = false;
   bool share_prefixes = true;     ///< keep finished pages and reuse them for prompts that begin alike
   std::int64_t memory_budget_bytes = 0;  ///< weights and caches; 0: no budget
+  std::optional<Model> draft_model;      ///< for Speculation::Draft; has the same tokens
 };
 
 /// One token as it was generated.
@@ -41,6 +53,8 @@ struct GenerationOptions {
   std::int64_t max_tokens = 0;     ///< 0: up to the context
   std::optional<Grammar> grammar;  ///< what the text must keep to: a grammar or a JSON schema
   std::vector<std::string> stop;   ///< generation ends before the first of these texts
+  Speculation speculation = Speculation::None;
+  int draft_tokens = 8;            ///< guesses at a time, 1 to 64
   bool ignore_end = false;         ///< go on after the model's end token (fixed-length measurements)
   int logprobs = -1;               ///< top tokens to report with each token; 0: its own only, -1: nothing
   bool prompt_logprobs = false;    ///< also report how probable each token of the prompt was
@@ -68,6 +82,8 @@ struct GenerationResult {
   std::vector<float> prompt_logprobs;
   std::int64_t prompt_tokens = 0;
   std::int64_t reused_tokens = 0;  ///< of the prompt, found in the cache
+  std::int64_t drafted_tokens = 0;   ///< guesses that were checked
+  std::int64_t accepted_tokens = 0;  ///< that were right
   int preemptions = 0;             ///< how often it gave up its cache for others
   std::int64_t arrival_ns = 0;
   std::int64_t start_ns = 0;       ///< first step that worked for it
