@@ -18,6 +18,7 @@ const std::vector<KernelEntry>& table() {
     add_rotary_kernels(entries);
     add_dequantize_kernels(entries);
     add_pool_kernels(entries);
+    add_local_response_kernels(entries);
     add_elementwise_kernels(entries);
     add_normalize_kernels(entries);
     add_softmax_kernels(entries);

@@ -39,6 +39,7 @@ void add_attention_kernels(std::vector<KernelEntry>& table);
 void add_rotary_kernels(std::vector<KernelEntry>& table);
 void add_dequantize_kernels(std::vector<KernelEntry>& table);
 void add_pool_kernels(std::vector<KernelEntry>& table);
+void add_local_response_kernels(std::vector<KernelEntry>& table);
 void add_elementwise_kernels(std::vector<KernelEntry>& table);
 void add_normalize_kernels(std::vector<KernelEntry>& table);
 void add_softmax_kernels(std::vector<KernelEntry>& table);

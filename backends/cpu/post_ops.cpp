@@ -41,14 +41,13 @@ std::optional<EltwiseArgs> eltwise_of(const EwStep& step) {
   }
 }
 
+/// Not its maximum and minimum: they drop NaN.
 std::optional<Algorithm> binary_of(Ew op) {
   switch (op) {
     case Ew::Add: return Algorithm::binary_add;
     case Ew::Sub: return Algorithm::binary_sub;
     case Ew::Mul: return Algorithm::binary_mul;
     case Ew::Div: return Algorithm::binary_div;
-    case Ew::Max: return Algorithm::binary_max;
-    case Ew::Min: return Algorithm::binary_min;
     default: return std::nullopt;
   }
 }

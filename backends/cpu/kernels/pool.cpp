@@ -76,32 +76,6 @@ bool lower_pool(Lowering& lowering, bool average) {
 bool lower_max(Lowering& lowering) { return lower_pool(lowering, false); }
 bool lower_average(Lowering& lowering) { return lower_pool(lowering, true); }
 
-std::string refuses_lrn(const NodeView& view) {
-  if (view.dtype(0) != DType::Undefined && view.dtype(0) != DType::F32) return "element type";
-  if (view.rank(0) >= 0 && (view.rank(0) < 3 || view.rank(0) > 5)) return "rank";
-  if (view.node.attr_int_or("size", 1) % 2 == 0) return "an even window";
-  return "";
-}
-
-bool lower_lrn(Lowering& lowering) {
-  const Node& node = lowering.node();
-  return with_dnnl("lrn", [&] {
-    const Rep input = lowering.input(0);
-    dnnl::primitive_attr attributes;
-    attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-    const dnnl::memory::desc layout = desc_of(input.layout);
-    const dnnl::lrn_forward::primitive_desc desc(
-        engine(), dnnl::prop_kind::forward_inference, dnnl::algorithm::lrn_across_channels, layout,
-        layout, node.attr_int("size"), node.attr_float_or("alpha", 1e-4f),
-        node.attr_float_or("beta", 0.75f), node.attr_float_or("bias", 1.0f), attributes, true);
-    if (!desc) return false;
-    const Rep result = lowering.output(0, input.layout);
-    lowering.emit(std::string("lrn ") + desc.impl_info_str(), dnnl::lrn_forward(desc), desc,
-                  {{DNNL_ARG_SRC, layout, input, false}, {DNNL_ARG_DST, layout, result, true}});
-    return true;
-  });
-}
-
 std::string refuses_global(const NodeView& view) {
   if (view.dtype(0) != DType::Undefined && view.dtype(0) != DType::F32) {
     return "element type " + std::string(to_string(view.dtype(0)));
@@ -144,7 +118,6 @@ void add_pool_kernels(std::vector<KernelEntry>& table) {
   table.push_back({"AveragePool", "oneDNN pooling", refuses_common, lower_average});
   table.push_back({"GlobalAveragePool", "global pooling", refuses_global, lower_global_average});
   table.push_back({"GlobalMaxPool", "global pooling", refuses_global, lower_global_max});
-  table.push_back({"LRN", "oneDNN lrn", refuses_lrn, lower_lrn});
 }
 
 }  // namespace naru::cpu
