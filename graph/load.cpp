@@ -94,8 +94,8 @@ bool looks_like_safetensors(Bytes bytes) { return bytes.size() > 9 && as_text(by
 Graph load_language_model(const std::filesystem::path& path, const ModelLoadOptions& options) {
   const llm::CacheOptions cache{options.kv_type, options.page_tokens};
   Graph graph = std::filesystem::is_directory(path)
-                    ? llm::build_hf_model(path, cache, options.context)
-                    : llm::build_gguf_model(load_gguf(path), cache, options.context);
+                    ? llm::build_hf_model(path, cache, options)
+                    : llm::build_gguf_model(load_gguf(path), cache, options);
   verify(graph);
   infer_types(graph);
   return graph;

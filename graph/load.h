@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <span>
+#include <vector>
 
 #include "graph/graph.h"
 
@@ -15,11 +16,18 @@ enum class ModelFormat : std::uint8_t { Unknown, Naru, Text, Onnx, Gguf };
 ModelFormat recognise_format(std::span<const std::byte> bytes,
                              std::string_view extension = {}) noexcept;
 
+/// A LoRA adapter: a GGUF file, or a folder as PEFT writes it.
+struct AdapterFile {
+  std::filesystem::path path;
+  double scale = 1;  ///< times the adapter's own
+};
+
 /// How language models become step graphs (graph/import/llm/step_graph.h); other models ignore it.
 struct ModelLoadOptions {
   DType kv_type = DType::F16;     ///< of the caches: f32, f16, bf16, q8_0 or q4_0
   std::int64_t page_tokens = 32;  ///< positions of one page of the caches
   std::int64_t context = 0;       ///< positions that will be used; 0: as many as the model has
+  std::vector<AdapterFile> adapters;
 };
 
 /// Loads a verified graph with inferred types from a container, an ONNX, text or GGUF file,

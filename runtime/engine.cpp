@@ -143,7 +143,9 @@ Engine::Engine(const EngineOptions& options) : impl_(std::make_shared<Impl>(opti
 Model Engine::load(const std::filesystem::path& path, const ModelOptions& options) {
   return with_context([&] { return "loading '" + path.string() + "'"; }, [&] {
     const std::int64_t start = now_ns();
-    Graph graph = load_model(path, {options.kv_type, options.kv_page_tokens});
+    ModelLoadOptions load{options.kv_type, options.kv_page_tokens, options.context};
+    for (const LoraAdapter& adapter : options.adapters) load.adapters.push_back({adapter.path, adapter.scale});
+    Graph graph = load_model(path, load);
     impl_->log_phase("parse", start);
     return make_model(impl_, std::move(graph), options);
   });

@@ -19,7 +19,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (number) fuzz::accepts([&] { dequantize(tensor.data); });
   }
   Graph graph;
-  if (!fuzz::accepts([&] { graph = llm::build_gguf_model(file, {}, 0); })) return 0;
+  if (!fuzz::accepts([&] { graph = llm::build_gguf_model(file, {}, {}); })) return 0;
   if (!fuzz::accepts([&] { verify(graph); })) fuzz::finding("a model was built that is not sound");
   if (!fuzz::accepts([&] { infer_types(graph); }))
     fuzz::finding("a model was built whose types do not fit");

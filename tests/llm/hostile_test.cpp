@@ -51,7 +51,7 @@ GgufBytes model(const Keys& changes = {}) {
 Graph build(const GgufBytes& file, llm::CacheOptions cache = {}) {
   const std::string bytes = file.bytes();
   return llm::build_gguf_model(
-      read_gguf(std::as_bytes(std::span(bytes.data(), bytes.size())), nullptr), cache, 0);
+      read_gguf(std::as_bytes(std::span(bytes.data(), bytes.size())), nullptr), cache, {});
 }
 
 void expect_refusal(const GgufBytes& file, std::string_view part,

@@ -78,6 +78,29 @@ def make(name, folder):
     print(name, sum(p.numel() for p in model.parameters()), float(logits.abs().max()))
 
 
+# exaone 3.5 is no part of transformers: its blocks are llama's under other names.
+EXAONE_NAMES = [("model.embed_tokens", "transformer.wte"), ("model.norm", "transformer.ln_f"), ("model.layers.", "transformer.h."),
+                ("input_layernorm", "ln_1"), ("post_attention_layernorm", "ln_2"),
+                ("self_attn.o_proj", "attn.attention.out_proj"), ("self_attn.", "attn.attention."),
+                ("mlp.gate_proj", "mlp.c_fc_0"), ("mlp.up_proj", "mlp.c_fc_1"), ("mlp.down_proj", "mlp.c_proj")]
+EXAONE_KEYS = {"num_hidden_layers": "num_layers", "rms_norm_eps": "layer_norm_epsilon", "hidden_act": "activation_function"}
+
+
+def make_exaone(llama, folder):
+    tensors = {}
+    for key, tensor in load_file(llama / "model.safetensors").items():
+        for theirs, own in EXAONE_NAMES:
+            key = key.replace(theirs, own)
+        tensors[key] = tensor
+    config = json.loads((llama / "config.json").read_text())
+    config = {EXAONE_KEYS.get(key, key): value for key, value in config.items()}
+    config.update(architectures=["ExaoneForCausalLM"], model_type="exaone")
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, folder / "model.safetensors")
+    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    (folder / "expected.safetensors").write_bytes((llama / "expected.safetensors").read_bytes())
+
+
 # GGUF
 
 ARCHITECTURES = {"llama": "llama", "smollm3": "smollm3", "granite": "granite", "exaone4": "exaone4", "gemma3": "gemma3",
@@ -213,3 +236,5 @@ for model_name in arguments.names or MODELS:
         make(model_name, model_folder)
     if model_name in ARCHITECTURES:
         make_gguf(model_name, model_folder)
+    if model_name == "llama":
+        make_exaone(model_folder, model_folder.parent / "exaone")

@@ -14,6 +14,8 @@ struct LanguageOptions {
   std::string model, draft_model;
   DeviceChoice device;
   std::string kv_type = "f16";
+  std::vector<std::string> lora;
+  double lora_scale = 1;
   GeneratorOptions generator;
   GenerationOptions generation;
 
@@ -26,6 +28,8 @@ struct LanguageOptions {
     command.add_option("--kv-type", kv_type, "Element type of the KV caches")
         ->check(CLI::IsMember({"f32", "f16", "bf16", "q8_0", "q4_0"}))
         ->capture_default_str();
+    command.add_option("--lora", lora, "LoRA adapter: a GGUF file, or a folder of PEFT's; may be given again");
+    command.add_option("--lora-scale", lora_scale, "Strength of the adapters")->capture_default_str();
     command.add_option("--step-tokens", generator.step_tokens, "Rows of one step; long prompts are cut into such parts")
         ->check(CLI::Range(1, 65536))
         ->capture_default_str();
@@ -66,7 +70,16 @@ struct LanguageOptions {
   Model load(Engine& engine, const std::string& path) const {
     ModelOptions options;
     options.kv_type = *dtype_from_string(kv_type);
+    constexpr std::int64_t kUsualContext = 4096;  // what a generator has when it is told nothing
+    options.context = generator.context > 0 ? generator.context : kUsualContext;
+    if (path == model) options.adapters = adapters();
     return engine.load(path, options);
+  }
+
+  std::vector<LoraAdapter> adapters() const {
+    std::vector<LoraAdapter> all;
+    for (const std::string& path : lora) all.push_back({path, lora_scale});
+    return all;
   }
 
   GeneratorOptions generator_options(Engine& engine) const {

@@ -86,11 +86,14 @@ TensorMap tensors_of(const GgufFile& file, const Parameters& parameters) {
 
 }  // namespace
 
-Graph build_gguf_model(const GgufFile& file, const CacheOptions& cache, std::int64_t context) {
+Graph build_gguf_model(const GgufFile& file, const CacheOptions& cache,
+                       const ModelLoadOptions& options) {
   const Architecture& architecture = find_architecture(file.text("general.architecture"), true);
   const std::unique_ptr<Parameters> parameters = gguf_parameters(file);
   Weights weights(tensors_of(file, *parameters), weight_names(architecture, true));
-  Config config = make_config(architecture, *parameters, weights, context);
+  for (const AdapterFile& adapter : options.adapters)
+    weights.add(load_gguf_adapter(adapter, architecture.name));
+  Config config = make_config(architecture, *parameters, weights, options.context);
   config.name = file.text("general.name", "");
   read_token_ids(file, config);
   Graph graph = build_step_graph(config, weights, cache);

@@ -149,14 +149,16 @@ std::string model_type(const json& config) {
 
 }  // namespace
 
-Graph build_hf_model(const fs::path& directory, const CacheOptions& cache, std::int64_t context) {
+Graph build_hf_model(const fs::path& directory, const CacheOptions& cache,
+                     const ModelLoadOptions& options) {
   const json document = read_json(directory / "config.json");
   const Architecture& architecture = find_architecture(model_type(document), false);
   const std::unique_ptr<Parameters> parameters = json_parameters(document);
   TensorMap tensors = load_tensors(directory);
   normalise_checkpoint(document, tensors);
   Weights weights(std::move(tensors), weight_names(architecture, false));
-  Config config = make_config(architecture, *parameters, weights, context);
+  for (const AdapterFile& adapter : options.adapters) weights.add(load_peft_adapter(adapter));
+  Config config = make_config(architecture, *parameters, weights, options.context);
   config.name = fs::weakly_canonical(directory).filename().native();
   read_token_ids(document, read_json(directory / "generation_config.json"), config);
   Graph graph = build_step_graph(config, weights, cache);

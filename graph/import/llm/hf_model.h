@@ -4,14 +4,15 @@
 #include <filesystem>
 
 #include "graph/import/llm/step_graph.h"
+#include "graph/load.h"
 
 namespace naru::llm {
 
 /// The step graph of the model in `directory`: config.json and safetensors, with tokenizer.json,
-/// tokenizer_config.json, chat_template.jinja and generation_config.json where they are. `context`
+/// tokenizer_config.json, chat_template.jinja and generation_config.json where they are. `options.context`
 /// > 0 limits the positions. @throws Error InvalidModel, Io, or Unsupported for architectures and
 /// kinds of quantisation that naru lacks.
 Graph build_hf_model(const std::filesystem::path& directory, const CacheOptions& cache,
-                     std::int64_t context);
+                     const ModelLoadOptions& options);
 
 }  // namespace naru::llm

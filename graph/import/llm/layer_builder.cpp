@@ -77,7 +77,22 @@ ValueId LayerBuilder::linear(ValueId x, std::string_view weight, std::int64_t ou
   std::vector<ValueId> operands{x, w};
   if (const std::optional<ValueId> bias = vector(weight, outputs, "bias"))
     operands.push_back(*bias);
-  return add("naru.FusedMatMul", std::move(operands), {{"transB", std::int64_t{1}}}, weight);
+  const ValueId y =
+      add("naru.FusedMatMul", std::move(operands), {{"transB", std::int64_t{1}}}, weight);
+  return adapted(y, x, weight, outputs, inputs);
+}
+
+/// y + (x * a^T) * b^T for each adapter.
+ValueId LayerBuilder::adapted(ValueId y, ValueId x, std::string_view weight, std::int64_t outputs,
+                              std::int64_t inputs) {
+  for (LowRank& low : weights.low_ranks(weight, layer_)) {
+    const std::int64_t rank = low.a.shape()[0];
+    const std::string name = fmt::format("{}.lora", weight);
+    const ValueId a = constant(name + "_a", std::move(low.a), {rank, inputs});
+    const ValueId b = constant(name + "_b", std::move(low.b), {outputs, rank});
+    y = add("Add", {y, product(product(x, a, name + "_a"), b, name + "_b")}, {}, name);
+  }
+  return y;
 }
 
 ValueId LayerBuilder::expert_matrices(std::string_view weight, std::int64_t outputs,

@@ -47,7 +47,7 @@ class LayerBuilder {
   std::optional<ValueId> vector(std::string_view weight, std::int64_t size,
                                 std::string_view part = "weight");
 
-  /// x * w^T, and the bias when there is one.
+  /// x * w^T, the bias when there is one, and what adapters add.
   ValueId linear(ValueId x, std::string_view weight, std::int64_t outputs, std::int64_t inputs);
   /// The matrices of all experts, [experts, outputs, inputs]. @throws Error InvalidModel without
   /// them.
@@ -64,6 +64,8 @@ class LayerBuilder {
 
  private:
   std::string full_name(std::string_view name) const;
+  ValueId adapted(ValueId y, ValueId x, std::string_view weight, std::int64_t outputs,
+                  std::int64_t inputs);
   ValueId norm_by(ValueId x, ValueId scale, std::string_view name);
   Tensor norm_scale(std::string_view weight);
 

@@ -73,12 +73,26 @@ std::optional<Tensor> Weights::find_experts(std::string_view own, std::int64_t l
   return stacked(parts);
 }
 
+std::vector<LowRank> Weights::low_ranks(std::string_view own, std::int64_t layer) {
+  std::vector<LowRank> found;
+  const std::string name = file_name(own, layer, "weight");
+  for (Adapter& adapter : adapters_) {
+    if (auto taken = adapter.extract(name)) found.push_back(std::move(taken.mapped()));
+  }
+  return found;
+}
+
 Tensor Weights::take(std::string_view own, std::int64_t layer, std::string_view part) {
   if (std::optional<Tensor> found = find(own, layer, part)) return std::move(*found);
   fail(ErrorCode::InvalidModel, "tensor {}: is missing", quote_name(file_name(own, layer, part)));
 }
 
 void Weights::expect_all_taken() const {
+  for (const Adapter& adapter : adapters_) {
+    if (adapter.empty()) continue;
+    fail(ErrorCode::Unsupported, "adapter of {}: the model has no matrix of that name that naru adapts",
+         quote_name(adapter.begin()->first));
+  }
   for (const auto& [name, tensor] : tensors_) {
     if (!taken_.contains(name)) {
       fail(ErrorCode::Unsupported, "tensor {}: is no part of what naru knows of this architecture",

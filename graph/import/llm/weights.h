@@ -11,6 +11,8 @@
 
 #include "naru/tensor.h"
 
+#include "graph/import/llm/adapter.h"
+
 namespace naru::llm {
 
 /// Tensors by the names that the file gives them.
@@ -42,6 +44,10 @@ class Weights {
   std::optional<Tensor> find_experts(std::string_view own, std::int64_t layer, std::int64_t count,
                                      std::string_view part = "weight");
 
+  void add(Adapter adapter) { adapters_.push_back(std::move(adapter)); }
+  /// What adapters add to a matrix.
+  std::vector<LowRank> low_ranks(std::string_view own, std::int64_t layer);
+
   /// @throws Error InvalidModel naming a tensor that was not taken: a model that has more than naru
   /// builds would give wrong answers.
   void expect_all_taken() const;
@@ -51,6 +57,7 @@ class Weights {
   std::optional<Tensor> find_by_name(const std::string& name);
 
   TensorMap tensors_;
+  std::vector<Adapter> adapters_;
   std::unordered_map<std::string_view, std::string_view> names_;
   std::unordered_map<std::string, bool> taken_;
 };

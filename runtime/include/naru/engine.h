@@ -113,12 +113,21 @@ class Session {
   std::shared_ptr<Impl> impl_;
 };
 
+/// A LoRA adapter for a language model: a GGUF file for a GGUF model, a folder as PEFT writes it for a
+/// Hugging Face folder.
+struct LoraAdapter {
+  std::filesystem::path path;
+  double scale = 1;  ///< times the adapter's own
+};
+
 struct ModelOptions {
   /// Outputs that become inputs of the next run, as {input name, output name}: recurrent states.
   std::vector<std::pair<std::string, std::string>> carry;
   /// Language models: element type of the KV caches (f32, f16, bf16, q8_0 or q4_0) and tokens of a page.
   DType kv_type = DType::F16;
   std::int64_t kv_page_tokens = 32;
+  std::int64_t context = 0;  ///< positions that will be used, which decides how some models count them; 0: all
+  std::vector<LoraAdapter> adapters;  ///< added to the weights, all of them
 };
 
 /// A loaded and optimised model. Immutable; copies refer to the same model. Thread-safe.
