@@ -25,6 +25,7 @@ enum class EventKind : std::uint8_t {
   Step,      ///< one step of a plan on a device; name is the fragment's first node
   Node,      ///< one node within a step; name, detail is the kernel
   Copy,      ///< bytes between host and device
+  Token,     ///< a generated token, from the one before it; request is the sequence's number
 };
 
 /// One record. Names are ids into the log's string table.

@@ -121,7 +121,7 @@ Metrics fold_metrics(const EventLog::Snapshot& log, std::span<const std::string>
 void write_trace(const EventLog::Snapshot& log, std::span<const std::string> devices,
                  std::ostream& out) {
   constexpr int kProcess = 1;
-  constexpr int kRequestLane = 1000;
+  constexpr int kRequestLane = 1000, kSequenceLane = 2000;
   nlohmann::json events = nlohmann::json::array();
   const auto lane_name = [&](int lane, const std::string& name) {
     events.push_back({{"ph", "M"}, {"pid", kProcess}, {"tid", lane}, {"name", "thread_name"},
@@ -130,19 +130,23 @@ void write_trace(const EventLog::Snapshot& log, std::span<const std::string> dev
   lane_name(0, "host");
   for (std::size_t d = 0; d < devices.size(); ++d) lane_name(static_cast<int>(d) + 1, devices[d]);
   lane_name(kRequestLane, "requests");
+  lane_name(kSequenceLane, "generated tokens");
   const std::int64_t origin = log.records.empty() ? 0 : log.records.front().start_ns;
   for (const LogRecord& record : log.records) {
     if (record.kind == EventKind::PlanHit || record.kind == EventKind::Arrival) continue;
-    const bool request = record.kind == EventKind::Run;
-    const std::string name = request ? "request " + std::to_string(record.request) : log.strings[record.name];
+    const bool request = record.kind == EventKind::Run, token = record.kind == EventKind::Token;
+    const std::string name = request ? "request " + std::to_string(record.request)
+                             : token ? "sequence " + std::to_string(record.request)
+                                     : log.strings[record.name];
     const char* category = record.kind == EventKind::Phase  ? "phase"
                            : record.kind == EventKind::Step ? "step"
                            : record.kind == EventKind::Node ? "node"
                            : record.kind == EventKind::Copy ? "copy"
+                           : token                          ? "token"
                                                             : "request";
     events.push_back({{"ph", "X"},
                       {"pid", kProcess},
-                      {"tid", request ? kRequestLane : record.device + 1},
+                      {"tid", request ? kRequestLane : token ? kSequenceLane : record.device + 1},
                       {"name", name},
                       {"cat", category},
                       {"ts", static_cast<double>(record.start_ns - origin) / 1000.0},

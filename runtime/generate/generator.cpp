@@ -145,6 +145,7 @@ struct Generator::Impl {
   void count(const std::vector<StepPart>& parts);
   void use_logits(const StepPart& part, std::span<float> logits);
   bool advance(Job& job, std::span<float> logits);
+  void log_token(const Job& job, std::int64_t time_ns);
   std::optional<FinishReason> accept(Job& job, SampledToken chosen);
   void end(Job& job, std::exception_ptr error);
   void end_all(const std::exception_ptr& error);
@@ -357,6 +358,15 @@ bool Generator::Impl::advance(Job& job, std::span<float> logits) {
   return false;
 }
 
+/// From the token before, or the first step.
+void Generator::Impl::log_token(const Job& job, std::int64_t time_ns) {
+  const std::int64_t before = job.result.tokens.empty() ? job.result.start_ns : job.result.tokens.back().time_ns;
+  language_model.log().append({.kind = EventKind::Token,
+                               .request = static_cast<std::uint32_t>(job.sequence.arrival),
+                               .start_ns = before,
+                               .end_ns = time_ns});
+}
+
 /// Appends a token; says why it is the last one, if it is.
 std::optional<FinishReason> Generator::Impl::accept(Job& job, SampledToken chosen) {
   const std::int64_t count = static_cast<std::int64_t>(job.result.tokens.size()) + 1;
@@ -370,6 +380,7 @@ std::optional<FinishReason> Generator::Impl::accept(Job& job, SampledToken chose
     const TokenLogProbability& top = chosen.top[static_cast<std::size_t>(i)];
     token.top.emplace_back(top.id, top.log_probability);
   }
+  log_token(job, token.time_ns);
   job.sampler.accept(chosen.id);
   if (job.constraint) job.constraint->accept(chosen.id);
   job.sequence.tokens.push_back(chosen.id);

@@ -113,6 +113,8 @@ void LanguageModel::check_prompt(std::span<const TokenId> prompt) const {
   }
 }
 
+EventLog& LanguageModel::log() const { return model_.impl()->engine->log; }
+
 Tensor LanguageModel::run(std::vector<Datum> inputs) { return session_.run(std::move(inputs)).front().tensor; }
 
 }  // namespace naru

@@ -8,6 +8,7 @@
 #include "naru/engine.h"
 #include "naru/generate.h"
 #include "naru/tokenizer.h"
+#include "runtime/event_log.h"
 #include "runtime/generate/step_inputs.h"
 
 namespace naru {
@@ -33,6 +34,7 @@ class LanguageModel {
   /// Runs a step; returns the logits, f32[rows, vocab].
   Tensor run(std::vector<Datum> inputs);
 
+  EventLog& log() const;
   const Tokenizer& tokenizer() const { return tokenizer_; }
   const CachePlan& cache() const { return cache_; }
   const StepShape& step_shape() const { return shape_; }
