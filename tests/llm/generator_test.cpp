@@ -9,6 +9,7 @@
 #include <random>
 
 #include "graph/load.h"
+#include "naru/beam_search.h"
 #include "naru/error.h"
 #include "runtime/engine_impl.h"
 #include "runtime/generate/drafter.h"
@@ -276,6 +277,59 @@ TEST_F(GeneratorTest, SpeculationStopsWhereItMust) {
   EXPECT_THROW(generator.submit({5}, wrong), Error);
   wrong.draft_tokens = 65;
   EXPECT_THROW(generator.submit({5}, wrong), Error);
+}
+
+TEST_F(GeneratorTest, TokensStandInTheEventLog) {
+  const Model logged = model("cpu");
+  {
+    Generator generator(logged, {.context = 64});
+    generator.submit({5, 6, 7}, fixed(9)).wait();
+  }
+  std::int64_t tokens = 0, at = 0;
+  for (const LogRecord& record : logged.impl()->engine->log.snapshot().records) {
+    if (record.kind != EventKind::Token) continue;
+    ++tokens;
+    EXPECT_GE(record.start_ns, at);
+    at = record.end_ns;
+  }
+  EXPECT_EQ(tokens, 9);
+}
+
+/// With as many beams as there are tokens nothing is pruned within two steps: the best of all pairs.
+TEST_F(GeneratorTest, BeamSearchFindsTheBestWhole) {
+  GeneratorOptions generator_options;
+  generator_options.context = 64;
+  Generator generator(model("cpu"), generator_options);
+  const std::vector<TokenId> start = {5, 9, 11};
+  const auto log_probabilities = [&](std::vector<TokenId> tokens) {
+    const Tensor logits = testing::StepRunner(load(), 64).step_last(tokens);
+    std::vector<double> row(logits.as<float>().begin(), logits.as<float>().end());
+    double sum = 0;
+    for (const double x : row) sum += std::exp(x);
+    for (double& x : row) x -= std::log(sum);
+    return row;
+  };
+  double best = -1e9;
+  std::vector<TokenId> pair;
+  const std::vector<double> first = log_probabilities(start);
+  for (TokenId a = 0; a < kVocab; ++a) {
+    if (a == 2) continue;  // ends the text
+    const std::vector<double> second = log_probabilities({5, 9, 11, a});
+    for (TokenId b = 0; b < kVocab; ++b) {
+      const double sum = first[static_cast<std::size_t>(a)] + second[static_cast<std::size_t>(b)];
+      if (sum > best) best = sum, pair = {a, b};
+    }
+  }
+  const std::vector<Beam> beams = beam_search(generator, start, {.beams = kVocab / 2, .max_tokens = 2, .length_penalty = 0});
+  const auto longest = std::ranges::find_if(beams, [](const Beam& beam) { return beam.tokens.size() == 2; });
+  ASSERT_NE(longest, beams.end());
+  EXPECT_EQ(longest->tokens, pair);
+  EXPECT_NEAR(longest->logprob, best, 1e-4);
+  EXPECT_TRUE(std::ranges::is_sorted(beams, std::ranges::greater(), &Beam::score));
+  // One beam is the greedy choice.
+  EXPECT_EQ(beam_search(generator, start, {.beams = 1, .max_tokens = 6}).front().tokens.front(), expected(start, 1).front());
+  EXPECT_THROW(beam_search(generator, start, {.beams = 0}), Error);
+  EXPECT_THROW(beam_search(generator, start, {.max_tokens = 62}), Error);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // The umbrella header of the public API.
 #pragma once
 
+#include "naru/beam_search.h"    // IWYU pragma: export
 #include "naru/chat_template.h"  // IWYU pragma: export
 #include "naru/constraint.h"     // IWYU pragma: export
 #include "naru/dtype.h"          // IWYU pragma: export
