@@ -114,7 +114,7 @@ int run(const std::string& path, double seconds, int sequences, const std::strin
   GeneratorOptions alone;
   alone.context = kContext;
   alone.max_sequences = 1;
-  alone.step_tokens = 64;
+  alone.step_tokens = std::max(64, 2 * sequences);
   alone.deterministic = true;
   std::mt19937 random(1);
   std::vector<Case> cases;
@@ -129,7 +129,7 @@ int run(const std::string& path, double seconds, int sequences, const std::strin
   }
   GeneratorOptions together = alone;
   together.max_sequences = sequences;
-  together.cache_tokens = std::max(kContext, sequences * 40);  // short: some must wait, some give way
+  together.cache_tokens = std::max(kContext, sequences * 24);  // short: some must wait, some give way
   Generator generator(model, together);
   Totals totals;
   bool returned = true;
@@ -139,6 +139,7 @@ int run(const std::string& path, double seconds, int sequences, const std::strin
   while (passed() < seconds || rounds < 4) {
     round(generator, cases, sequences, random, totals);
     returned = pages_return(generator) && returned;
+    engine.clear_log();  // which grows with what was done, by its nature
     // Plans and pools are warm after a fifth of the time.
     if (++rounds == 2 || passed() < seconds / 5) warm_bytes = resident_bytes();
   }
