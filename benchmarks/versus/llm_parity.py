@@ -129,19 +129,24 @@ def perplexity_text(tokens):
     return path
 
 
-def perplexities(naru, kind, text):
-    model = variant(kind)
-    done = run(naru, "perplexity", model, text, "--window", WINDOW, "--exact", "--json")
-    ours = json.loads(done.stdout)
+def peer_perplexity(model, text):
     answer = run(PEER / "llama-perplexity", "-m", model, "-f", text, "-c", WINDOW, "-b", WINDOW, "-ngl", 0)
     found = re.search(rb"Final estimate: PPL = ([0-9.]+)", answer.stdout + answer.stderr)
     if found is None:
         sys.exit("llm_parity: llama-perplexity printed no estimate")
-    theirs = float(found.group(1))
-    ratio = ours["perplexity"] / theirs - 1
-    print(f"{kind:7} perplexity over {ours['windows'] * WINDOW} tokens: naru {ours['perplexity']:.4f}, llama.cpp {theirs:.4f},"
-          f" {100 * ratio:+.3f} %", flush=True)
-    return {"naru": ours["perplexity"], "peer": theirs, "difference": ratio}
+    return float(found.group(1))
+
+
+def perplexities(naru, kind, text):
+    model = variant(kind)
+    done = run(naru, "perplexity", model, text, "--window", WINDOW, "--exact", "--json")
+    ours = json.loads(done.stdout)
+    theirs, theirs_f32 = peer_perplexity(model, text), peer_perplexity(quantised(model, "F32"), text)
+    ratio, ratio_f32 = ours["perplexity"] / theirs - 1, ours["perplexity"] / theirs_f32 - 1
+    print(f"{kind:7} perplexity over {ours['windows'] * WINDOW} tokens: naru {ours['perplexity']:.4f}, llama.cpp {theirs:.4f}"
+          f" ({100 * ratio:+.3f} %), in f32 {theirs_f32:.4f} ({100 * ratio_f32:+.3f} %)", flush=True)
+    return {"naru": ours["perplexity"], "peer": theirs, "difference": ratio, "peer_f32": theirs_f32,
+            "difference_f32": ratio_f32}
 
 
 def main():
