@@ -89,13 +89,16 @@ float log_probability(std::span<const float> logits, TokenId token) {
 
 void finish(Job& job, std::exception_ptr error) {
   Generation::State& state = *job.state;
-  const std::lock_guard lock(state.mutex);
-  job.result.end_ns = now_ns();
-  job.result.preemptions = job.sequence.preemptions;
-  state.result = std::move(job.result);
-  state.error = std::move(error);
-  state.done = true;
-  state.changed.notify_all();
+  {
+    const std::lock_guard lock(state.mutex);
+    job.result.end_ns = now_ns();
+    job.result.preemptions = job.sequence.preemptions;
+    state.result = std::move(job.result);
+    state.error = error;
+    state.done = true;
+    state.changed.notify_all();
+  }
+  if (job.options.on_end) job.options.on_end(error);
 }
 
 StepPlanner::Limits limits_of(const GeneratorOptions& options) {

@@ -30,5 +30,7 @@ Command add_perplexity(CLI::App& app);
 Command add_tokenize(CLI::App& app);
 Command add_quantize(CLI::App& app);
 Command add_synth(CLI::App& app);
+Command add_bench(CLI::App& app);
+Command add_report(CLI::App& app);
 
 }  // namespace naru::tool

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -62,6 +63,9 @@ struct GenerationOptions {
   std::optional<std::chrono::steady_clock::time_point> deadline;
   /// Called on the generator's thread for every token; returning false ends the generation.
   std::function<bool(const GeneratedToken&)> on_token;
+  /// Called once on the generator's thread when the generation is over, with null or what it failed
+  /// with; wait() then returns at once.
+  std::function<void(const std::exception_ptr&)> on_end;
 };
 
 enum class FinishReason : std::uint8_t {

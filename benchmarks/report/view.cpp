@@ -1,0 +1,143 @@
+// Words and figures of the views.
+#include "benchmarks/report/view.h"
+
+#include <cmath>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "benchmarks/analyse/row.h"
+#include "graph/fail.h"
+
+namespace naru::bench {
+namespace {
+
+struct Word {
+  const char* key;
+  const char* text[2];
+};
+constexpr Word kWords[] = {
+#define WORD(key, english, korean) {#key, {english, korean}},
+#include "benchmarks/report/words.def"
+#undef WORD
+};
+
+std::optional<double> number(const nlohmann::json& json, const char* name) {
+  const auto found = json.find(name);
+  if (found == json.end()) return std::nullopt;
+  if (found->is_number()) return found->get<double>();
+  return *found == "inf" ? std::optional(static_cast<double>(INFINITY)) : std::nullopt;
+}
+
+}  // namespace
+
+const char* word(const char* key, Language language) {
+  for (const Word& entry : kWords) {
+    if (std::strcmp(entry.key, key) == 0) return entry.text[static_cast<int>(language)];
+  }
+  fail(ErrorCode::Internal, "report: no word '{}'", key);
+}
+
+Shown shown_unit(const std::string& unit) {
+  if (unit == "s") return {1e3, "ms"};
+  if (unit.empty()) return {100, "%"};
+  static const std::vector<std::string> kUnits = {"tokens/s", "requests/s", "samples/s", "J", "J/token", "W"};
+  for (const std::string& known : kUnits) {
+    if (unit == known) return {1, known.c_str()};
+  }
+  return {1, ""};
+}
+
+std::string work_text(const nlohmann::json& row, Language language) {
+  const nlohmann::json& condition = row.at("condition");
+  if (condition.at("kind") == "generate") {
+    return fmt::format("{}+{} {}", condition.at("input_tokens").get<int>(), condition.at("output_tokens").get<int>(), word("tokens", language));
+  }
+  std::string text = fmt::format("{} {}", word("batch", language), condition.at("batch").get<int>());
+  if (condition.contains("shapes")) {
+    for (const auto& [name, dims] : condition.at("shapes").items()) {
+      text += ", ";
+      for (std::size_t i = 1; i < dims.size(); ++i) text += (i == 1 ? "" : "x") + std::to_string(dims[i].get<int>());
+    }
+  }
+  return text;
+}
+
+std::string load_text(const nlohmann::json& row) {
+  const nlohmann::json& condition = row.at("condition");
+  const std::string scenario = condition.at("scenario");
+  if (scenario == "poisson") return fmt::format("poisson {}/s", condition.at("rate").get<double>());
+  return scenario == "closed" ? fmt::format("closed {}", condition.at("concurrency").get<int>()) : scenario;
+}
+
+Figure figure_of(const nlohmann::json& row, const std::string& metric, const std::string& statistic) {
+  const nlohmann::json& metrics = row.at("metrics");
+  const auto found = metrics.find(metric);
+  if (found == metrics.end()) return {};
+  const nlohmann::json* json = &*found;
+  if (statistic != "mean" || json->contains("mean")) {
+    const auto part = json->find(statistic);
+    if (part == json->end() || !part->is_object()) return {};
+    json = &*part;
+  }
+  return {number(*json, "estimate"), number(*json, "low"), number(*json, "high")};
+}
+
+std::string number_text(const std::optional<double>& value, double factor) {
+  if (!value) return "–";
+  if (std::isinf(*value)) return "∞";
+  const double shown = *value * factor;
+  const double size = std::abs(shown);
+  const int decimals = size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3;
+  return fmt::format("{:.{}f}", shown, decimals);
+}
+
+std::string figure_text(const Figure& figure, double factor) {
+  std::string text = number_text(figure.estimate, factor);
+  if (figure.low && figure.high) text += " ± " + number_text((*figure.high - *figure.low) / 2, factor);
+  return text;
+}
+
+const std::vector<Column>& summary_columns(bool generates) {
+  static const std::vector<Column> kGenerate = {{"output_tokens_per_s", "mean"}, {"ttft", "mean"}, {"ttft", "p90"}, {"tpot", "mean"}, {"tpot", "p90"},
+                                                {"latency", "mean"}, {"goodput", "mean"}, {"mbu", "mean"}, {"energy_per_token", "mean"}};
+  static const std::vector<Column> kInfer = {{"samples_per_s", "mean"}, {"latency", "mean"}, {"latency", "p50"}, {"latency", "p90"},
+                                             {"latency", "p99"}, {"requests_per_s", "mean"}, {"energy_per_request", "mean"}};
+  return generates ? kGenerate : kInfer;
+}
+
+std::string column_title(const Column& column, Language language) {
+  const MetricInfo* metric = find_metric(column.metric);
+  std::string title = metric->name[static_cast<int>(language)];
+  if (std::strcmp(column.statistic, "mean") != 0) title += std::string(" ") + column.statistic;
+  const Shown shown = shown_unit(metric->unit);
+  return title + " [" + shown.unit + "]";
+}
+
+std::vector<const nlohmann::json*> rows_of_kind(const nlohmann::json& report, const std::string& kind) {
+  std::vector<const nlohmann::json*> rows;
+  for (const nlohmann::json& row : report.at("rows")) {
+    if (row.at("condition").at("kind") == kind) rows.push_back(&row);
+  }
+  return rows;
+}
+
+std::string reasons_text(const nlohmann::json& row, Language language) {
+  std::string text;
+  for (const nlohmann::json& entry : row.at("reasons")) {
+    const std::string code = entry.at("code"), detail = entry.at("detail");
+    const Reason reason = reason_from_code(code);
+    text += (text.empty() ? "" : "; ") + code + ": " + info_of(reason).text[static_cast<int>(language)];
+    if (!detail.empty()) text += " (" + detail + ")";
+  }
+  return text;
+}
+
+bool headline_allowed(const nlohmann::json& row) { return row.at("status") == "valid"; }
+
+std::string gate_text(const nlohmann::json& row, Language language) {
+  const nlohmann::json& gate = row.at("gate");
+  if (!gate.is_object()) return word("not_run", language);
+  return word(gate.value("passed", false) ? "passed" : "failed", language);
+}
+
+}  // namespace naru::bench

@@ -1,0 +1,76 @@
+// Suite: what to measure, as a file; and the rows that it stands for.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "benchmarks/load/scenario.h"
+
+namespace naru::bench {
+
+/// A model of a suite.
+struct SuiteModel {
+  std::string id;
+  bool generates = false;
+  std::string path;  ///< file, looked for in the model folders; empty: only declared
+  std::vector<std::pair<std::string, std::vector<std::int64_t>>> shapes;  ///< at batch 1
+  std::string weights = "f32", activations = "f32", kv;                   ///< precision
+  double parameters = 0;              ///< declared
+  std::int64_t weights_bytes = 0;     ///< declared
+  std::int64_t kv_bytes_per_token = 0;
+  std::int64_t context = 0;           ///< longest sequence; 0: unknown
+  bool gate = true;                   ///< check the accuracy against the f32 reference
+  double relative = 1e-3, absolute = 1e-4;  ///< tolerance of outputs
+  double top1 = 0.9, kl = 0.05, perplexity_ratio = 1.02;  ///< limits for generated tokens
+};
+
+/// Limits on a request, nanoseconds; 0: none.
+struct Limits {
+  std::int64_t ttft_ns = 0;
+  std::int64_t tpot_ns = 0;
+  std::int64_t latency_ns = 0;
+};
+
+/// One row of the report: one model under one condition.
+struct Condition {
+  SuiteModel model;
+  std::string device;
+  std::int64_t input_tokens = 0, output_tokens = 0;
+  std::int64_t batch = 1;
+  Scenario scenario;
+  Limits limits;
+
+  /// The condition key of METRICS: model, precision, lengths, scenario, load, devices and so on.
+  std::string key() const;
+  /// 12 hexadecimal digits of the key's hash.
+  std::string id() const;
+  /// The key's parts for reports.
+  nlohmann::json to_json() const;
+};
+
+struct Suite {
+  std::string name;
+  std::string title[2];  ///< English, Korean
+  int runs = 5;
+  std::uint64_t seed = 1;
+  std::vector<Condition> rows;  ///< in the order of the file
+  std::string declared;         ///< JSON of declared system facts
+  std::string text;             ///< the file
+};
+
+/// @param devices what replaces the devices that the suite names; empty: keep those.
+/// @throws Error InvalidArgument naming the field: unknown, of the wrong kind, or a grid without rows.
+Suite parse_suite(const std::string& text, const std::vector<std::string>& devices);
+/// A file, or the name of a suite that comes with naru.
+std::string suite_text(const std::string& name_or_file);
+
+/// The order in which rows are measured when time is short: first those at the ends of every axis.
+std::vector<std::size_t> extremes_first(const std::vector<Condition>& rows);
+
+/// The file of a model: as given, beside the suite, or in the model folders. Empty when not there.
+std::filesystem::path find_model(const std::string& path, const std::filesystem::path& suite_file);
+
+}  // namespace naru::bench
