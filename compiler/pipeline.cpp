@@ -25,6 +25,7 @@ std::vector<Pass> generic_pipeline(int level) {
   constexpr int kClean = 1, kFuse = 2;
   std::vector<Pass> passes = clean_up(kClean);
   if (level == 1) return passes;
+  passes.insert(passes.begin(), {"fuse_quantised", fuse_quantised});
   const std::vector<Pass> fusion = {
       {"fuse_composites", fuse_composites, kFuse},
       {"fold_affine", fold_affine, kFuse},

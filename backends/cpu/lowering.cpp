@@ -225,6 +225,18 @@ Rep Lowering::packed_tiles(std::size_t i, const TileFormat& format) {
   return add_packed(std::move(bytes), std::move(layout));
 }
 
+Rep Lowering::packed_bytes(std::size_t i, const BytePacking& packing) {
+  if (const Tensor* tensor = constant(i)) {
+    auto bytes = cache_.get(*tensor, packing);
+    Layout layout = Layout::plain(DType::U8, bytes->shape());
+    return add_packed(std::move(bytes), std::move(layout));
+  }
+  const Rep packed = scratch(packing.packed_bytes());
+  emit("pack bytes", to_string(plain(i).layout), {reads(plain(i)), writes(packed)},
+       [packing](std::byte* const* p) { packing.pack(p[0], p[1]); });
+  return packed;
+}
+
 Rep Lowering::add_packed(std::shared_ptr<const Tensor> bytes, Layout layout) {
   PlanBuffer buffer;
   buffer.kind = PlanBuffer::Kind::Constant;

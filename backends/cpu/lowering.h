@@ -75,6 +75,8 @@ class Lowering {
   Rep packed(std::size_t i, const Packing& packing);
   /// A constant matrix packed for the linear kernels.
   Rep packed_tiles(std::size_t i, const TileFormat& format);
+  /// Matrices of bytes packed for exact products: once when the input is a constant, else by a step.
+  Rep packed_bytes(std::size_t i, const BytePacking& packing);
   /// What `make` derives from input `i`, made once for all nodes that ask with this key.
   Rep derived(std::size_t i, int key, const std::function<Rep()>& make);
   /// Input `i`, whose row-major bytes are read as `from`, in the order of `to`: packed once when it

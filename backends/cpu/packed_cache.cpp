@@ -36,7 +36,18 @@ std::shared_ptr<const Tensor> pack(const Tensor& constant, const TilePacking& pa
   return packed;
 }
 
+std::shared_ptr<const Tensor> pack(const Tensor& constant, const BytePacking& packing) {
+  auto packed = std::make_shared<Tensor>(DType::U8, Shape{packing.packed_bytes()});
+  packing.pack(constant.data(), packed->mutable_data());
+  return packed;
+}
+
 }  // namespace
+
+void BytePacking::pack(const std::byte* from, std::byte* to) const {
+  const ByteProduct product(matrix, x_signed);
+  for (std::int64_t i = 0; i < count; ++i) product.pack(from + i * stride, to + i * product.packed_bytes());
+}
 
 std::shared_ptr<const Tensor> PackedCache::get(const Tensor& constant, const Recipe& recipe) {
   const std::lock_guard lock(mutex_);

@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "backends/cpu/integer/products.h"
 #include "backends/cpu/linear/tiles.h"
 #include "backends/cpu/onednn.h"
 #include "naru/tensor.h"
@@ -28,7 +29,19 @@ struct TilePacking {
   bool operator==(const TilePacking&) const = default;
 };
 
-using Recipe = std::variant<Packing, TilePacking>;
+/// Matrices of bytes, one after the other, packed for exact products with rows of x.
+struct BytePacking {
+  ByteMatrix matrix;
+  std::int64_t count = 1;   ///< of matrices
+  std::int64_t stride = 0;  ///< from one to the next
+  bool x_signed = false;
+  bool operator==(const BytePacking&) const = default;
+
+  std::int64_t packed_bytes() const { return count * ByteProduct(matrix, x_signed).packed_bytes(); }
+  void pack(const std::byte* from, std::byte* to) const;
+};
+
+using Recipe = std::variant<Packing, TilePacking, BytePacking>;
 
 /// Thread-safe. An entry lives as long as some executable holds it.
 class PackedCache {

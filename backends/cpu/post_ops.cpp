@@ -22,7 +22,6 @@ std::optional<EltwiseArgs> eltwise_of(const EwStep& step) {
     case Ew::Elu: return EltwiseArgs{Algorithm::eltwise_elu, step.alpha};
     case Ew::Abs: return EltwiseArgs{Algorithm::eltwise_abs};
     case Ew::Square: return EltwiseArgs{Algorithm::eltwise_square};
-    case Ew::Sqrt: return EltwiseArgs{Algorithm::eltwise_sqrt};
     case Ew::Tanh: return EltwiseArgs{Algorithm::eltwise_tanh};
     case Ew::Sigmoid: return EltwiseArgs{Algorithm::eltwise_logistic};
     case Ew::Exp: return EltwiseArgs{Algorithm::eltwise_exp};
@@ -131,7 +130,10 @@ class ChainEmitter {
   Broadcast broadcast_of_step(const EwStep& step) const {
     const Shape output = lowering_.output_layout(0).shape;
     const Shape& operand = lowering_.shape(static_cast<std::size_t>(step.operand));
-    return broadcast_of(with_rank(operand, output.rank()), output, channel_axis(output));
+    const Broadcast broadcast = broadcast_of(with_rank(operand, output.rank()), output, channel_axis(output));
+    // A product with a vector has joined the axis of the operand with others.
+    const bool joined = layout_.shape[channel_axis(layout_.shape)] != output[channel_axis(output)];
+    return broadcast == Broadcast::Channel && joined ? Broadcast::Other : broadcast;
   }
 
   /// How many leading steps oneDNN has at all.

@@ -28,6 +28,10 @@ bool simplify_movement(Graph& graph);
 /// Removes neutral arithmetic, merges constants, and brings arithmetic into canonical forms.
 bool simplify_arithmetic(Graph& graph);
 
+/// What dequantises, convolves or multiplies, and quantises becomes QLinearConv or QLinearMatMul:
+/// products of integers. Before fold_constants, which would make floats of the weights.
+bool fuse_quantised(Graph& graph);
+
 /// Recognises operators that models write out in parts: activations, normalizations, softmax.
 bool fuse_composites(Graph& graph);
 

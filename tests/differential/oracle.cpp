@@ -36,9 +36,11 @@ Datum moved(const Datum& value, double units, double absolute, Chooser& choose) 
   Tensor copy(value.tensor.dtype(), value.tensor.shape());
   std::vector<double> elements = to_wide<double>(value.tensor);
   for (double& element : elements) {
-    if (element == 0 && choose.one_in(2)) element = -element;
+    if (!std::isfinite(element)) continue;
     if (std::abs(element) < kMayFlush && choose.one_in(2)) element = std::copysign(0.0, element);
-    element += unit * (units * element + absolute) * choose.real(-1, 1);
+    if (element == 0 && choose.one_in(2)) element = -element;
+    const double change = unit * (units * element + absolute) * choose.real(-1, 1);
+    if (change != 0) element += change;  // keeps the sign of a zero
   }
   from_wide<double>(elements, copy);
   return copy;
