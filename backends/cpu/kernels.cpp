@@ -15,6 +15,7 @@ const std::vector<KernelEntry>& table() {
     add_linear_kernels(entries);
     add_matmul_kernels(entries);
     add_integer_kernels(entries);
+    add_quantise_kernels(entries);
     add_attention_kernels(entries);
     add_rotary_kernels(entries);
     add_dequantize_kernels(entries);

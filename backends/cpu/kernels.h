@@ -36,6 +36,7 @@ void add_convolution_kernels(std::vector<KernelEntry>& table);
 void add_linear_kernels(std::vector<KernelEntry>& table);
 void add_matmul_kernels(std::vector<KernelEntry>& table);
 void add_integer_kernels(std::vector<KernelEntry>& table);
+void add_quantise_kernels(std::vector<KernelEntry>& table);
 void add_attention_kernels(std::vector<KernelEntry>& table);
 void add_rotary_kernels(std::vector<KernelEntry>& table);
 void add_dequantize_kernels(std::vector<KernelEntry>& table);
