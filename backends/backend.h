@@ -10,6 +10,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "graph/graph.h"
@@ -118,6 +119,8 @@ class Device {
  public:
   virtual ~Device() = default;
   virtual const DeviceInfo& info() const = 0;
+  /// True when a run that fails here with Error Device may run again on the other devices instead.
+  virtual bool dispensable() const { return false; }
 
   /// One verdict per node of `graph`, whose types are as concrete as known. Never throws for an
   /// operator it does not know: that is a verdict.
@@ -147,6 +150,9 @@ class Backend {
   virtual std::vector<DeviceInfo> devices() const = 0;
   /// @throws Error Device or Unsupported with the reason.
   virtual std::unique_ptr<Device> open(int index, const DeviceOptions& options) const = 0;
+  /// Opens what stands behind the colon of an id when that is no index: the path of a library, say.
+  /// @throws Error InvalidArgument where indices are all there is.
+  virtual std::unique_ptr<Device> open_named(std::string_view target, const DeviceOptions& options) const;
 };
 
 }  // namespace naru

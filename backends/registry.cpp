@@ -11,6 +11,10 @@ namespace naru {
 #include "backends.def"
 #undef BACKEND
 
+std::unique_ptr<Device> Backend::open_named(std::string_view target, const DeviceOptions&) const {
+  fail(ErrorCode::InvalidArgument, "device '{}:{}': got index '{}', expected a number", name(), target, target);
+}
+
 const std::vector<std::unique_ptr<Backend>>& backends() {
   static const std::vector<std::unique_ptr<Backend>> all = [] {
     std::vector<std::unique_ptr<Backend>> list;
@@ -25,17 +29,14 @@ const std::vector<std::unique_ptr<Backend>>& backends() {
 std::unique_ptr<Device> open_device(std::string_view id, const DeviceOptions& options) {
   const std::size_t colon = id.find(':');
   const std::string_view name = id.substr(0, colon);
+  const std::string_view target = colon == std::string_view::npos ? "0" : id.substr(colon + 1);
   int index = 0;
-  if (colon != std::string_view::npos) {
-    const std::string_view digits = id.substr(colon + 1);
-    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), index);
-    if (error != std::errc{} || end != digits.data() + digits.size() || index < 0) {
-      fail(ErrorCode::InvalidArgument, "device '{}': got index '{}', expected a number", id, digits);
-    }
-  }
+  const auto [end, error] = std::from_chars(target.data(), target.data() + target.size(), index);
+  const bool is_index = error == std::errc{} && end == target.data() + target.size() && index >= 0;
   std::string known;
   for (const auto& backend : backends()) {
     if (backend->name() == name) {
+      if (!is_index) return backend->open_named(target, options);
       const auto devices = backend->devices();
       if (static_cast<std::size_t>(index) >= devices.size()) {
         fail(ErrorCode::InvalidArgument, "device '{}': backend {} has {} devices", id, name,

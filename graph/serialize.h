@@ -31,6 +31,8 @@ struct SaveOptions {
   std::vector<CodeBlob> code = {};
   /// Off only to write broken files for tests.
   bool verify = true;
+  /// Constants above this are written without their bytes: enough to ask about a graph, not to load it.
+  std::int64_t max_constant_bytes = INT64_MAX;
 };
 
 /// Writes the container beside `path` and moves it there once it is safe on the disk: the file is

@@ -65,7 +65,8 @@ class DataSection {
 /// Turns a graph into FlatBuffers metadata and collects its tensors.
 class Encoder {
  public:
-  explicit Encoder(DataSection& data) : data_(data) {}
+  Encoder(DataSection& data, std::int64_t max_constant_bytes)
+      : data_(data), max_constant_bytes_(max_constant_bytes) {}
 
   std::span<const std::byte> run(const Graph& graph, std::span<const CodeBlob> code) {
     const Offset<fbs::Graph> root = encode(graph);
@@ -125,6 +126,7 @@ class Encoder {
     if (tensor.dtype() == DType::String) {
       return fbs::CreateTensorData(builder_, dtype, dims, 0, 0, 0, 0, strings(tensor.strings()));
     }
+    if (tensor.size_bytes() > max_constant_bytes_) return fbs::CreateTensorData(builder_, dtype, dims);
     const DataSection::Blob& blob =
         data_.add({tensor.data(), static_cast<std::size_t>(tensor.size_bytes())});
     return fbs::CreateTensorData(builder_, dtype, dims, static_cast<std::uint64_t>(blob.offset),
@@ -266,6 +268,7 @@ class Encoder {
   }
 
   DataSection& data_;
+  std::int64_t max_constant_bytes_;
   flatbuffers::FlatBufferBuilder builder_{1 << 16};
   CheckedSize reserved_;
   std::vector<const OpDef*> operators_;
@@ -297,7 +300,7 @@ template <typename Write>
 void write_container(const Graph& graph, const SaveOptions& options, Write&& write) {
   if (options.verify) verify(graph);
   DataSection data;
-  Encoder encoder(data);
+  Encoder encoder(data, options.max_constant_bytes);
   const std::span<const std::byte> metadata = encoder.run(graph, options.code);
   const container::Header header = make_header(metadata, data);
   constexpr std::byte kZeros[kAlignment] = {};
