@@ -26,6 +26,7 @@ enum class EventKind : std::uint8_t {
   Node,      ///< one node within a step; name, detail is the kernel
   Copy,      ///< bytes between host and device
   Token,     ///< a generated token, from the one before it; request is the sequence's number
+  Moved,     ///< a device failed a run, which went to the other devices; request, name is the error
 };
 
 /// One record. Names are ids into the log's string table.

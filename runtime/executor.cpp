@@ -7,6 +7,7 @@
 
 #include "graph/evaluate.h"
 #include "graph/fail.h"
+#include "runtime/absent_device.h"
 
 namespace naru {
 namespace {
@@ -385,15 +386,58 @@ class Executor::Run {
   EventPtr in_flight_;
 };
 
+/// True when what a dispensable device fails may run again elsewhere: not under `strict`, and not where
+/// a run overwrites its inputs.
+bool Executor::movable() const {
+  const auto is_set = [](bool flag) { return flag; };
+  return !options_.plan.strict && std::none_of(options_.overwritable.begin(), options_.overwritable.end(), is_set) &&
+         std::any_of(devices_.begin(), devices_.end(), [](const Device* device) { return device->dispensable(); });
+}
+
+/// Where runs go that `error` ended here.
+Executor& Executor::spare(const Error& error, const RunContext& context) {
+  if (context.log != nullptr) {
+    const std::int64_t now = now_ns();
+    context.log->append({.kind = EventKind::Moved, .request = context.request, .name = context.log->intern(error.message()),
+                         .start_ns = now, .end_ns = now});
+  }
+  const std::lock_guard lock(mutex_);
+  if (spare_ == nullptr) {
+    std::vector<Device*> others = devices_;
+    for (Device*& device : others) {
+      if (!device->dispensable()) continue;
+      absent_.push_back(std::make_unique<AbsentDevice>(device->info(), error.message()));
+      device = absent_.back().get();
+    }
+    spare_ = std::make_unique<Executor>(graph_, std::move(others), options_);
+  }
+  return *spare_;
+}
+
 std::vector<Datum> Executor::run(std::vector<Datum> inputs, const RunContext& context) {
+  if (!movable()) return run_here(std::move(inputs), context);
+  try {
+    return run_here(inputs, context);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::Device) throw;
+    return spare(error, context).run(std::move(inputs), context);
+  }
+}
+
+std::vector<Datum> Executor::run_here(std::vector<Datum> inputs, const RunContext& context) {
   context.check();
   const std::shared_ptr<Entry> entry = entry_for(inputs, context);
   return Run(*this, *entry, context)(std::move(inputs));
 }
 
 std::shared_ptr<const Plan> Executor::plan_for(const std::vector<Datum>& inputs, const RunContext& context) {
-  const std::shared_ptr<Entry> entry = entry_for(inputs, context);
-  return {entry, &entry->plan};
+  try {
+    const std::shared_ptr<Entry> entry = entry_for(inputs, context);
+    return {entry, &entry->plan};
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::Device || !movable()) throw;
+    return spare(error, context).plan_for(inputs, context);
+  }
 }
 
 }  // namespace naru

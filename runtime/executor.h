@@ -13,6 +13,7 @@
 
 #include "backends/backend.h"
 #include "compiler/plan.h"
+#include "naru/error.h"
 #include "runtime/event_log.h"
 
 namespace naru {
@@ -59,6 +60,9 @@ class Executor {
 
   std::shared_ptr<Entry> entry_for(const std::vector<Datum>& inputs, const RunContext& context);
   std::vector<InputBinding> bind(const std::vector<Datum>& inputs) const;
+  std::vector<Datum> run_here(std::vector<Datum> inputs, const RunContext& context);
+  bool movable() const;
+  Executor& spare(const Error& error, const RunContext& context);
   std::shared_ptr<Entry> build(const std::vector<InputBinding>& bindings, const RunContext& context);
 
   std::shared_ptr<const Graph> graph_;
@@ -68,6 +72,8 @@ class Executor {
 
   std::mutex mutex_;
   std::list<std::shared_ptr<Entry>> entries_;  // most recently used first
+  std::vector<std::unique_ptr<Device>> absent_;  // in the place of the dispensable devices, for spare_
+  std::unique_ptr<Executor> spare_;              // made when one of them fails
 };
 
 }  // namespace naru

@@ -76,6 +76,7 @@ void fold_nodes(const EventLog::Snapshot& log, std::span<const std::string> devi
 void fold_phases(const EventLog::Snapshot& log, Metrics& metrics) {
   for (const LogRecord& record : log.records) {
     if (record.kind == EventKind::PlanHit) ++metrics.plan_hits;
+    if (record.kind == EventKind::Moved) metrics.moved.push_back(log.strings[record.name]);
     if (record.kind == EventKind::Step && record.device < 0) ++metrics.host_steps;
     if (record.kind != EventKind::Phase) continue;
     const std::string& name = log.strings[record.name];
@@ -133,7 +134,7 @@ void write_trace(const EventLog::Snapshot& log, std::span<const std::string> dev
   lane_name(kSequenceLane, "generated tokens");
   const std::int64_t origin = log.records.empty() ? 0 : log.records.front().start_ns;
   for (const LogRecord& record : log.records) {
-    if (record.kind == EventKind::PlanHit || record.kind == EventKind::Arrival) continue;
+    if (record.kind == EventKind::PlanHit || record.kind == EventKind::Arrival || record.kind == EventKind::Moved) continue;
     const bool request = record.kind == EventKind::Run, token = record.kind == EventKind::Token;
     const std::string name = request ? "request " + std::to_string(record.request)
                              : token ? "sequence " + std::to_string(record.request)

@@ -107,7 +107,8 @@ nlohmann::json report_json(const RunCommand& command, const Model& model, const 
                          {"requests_per_s", metrics.requests_per_second},
                          {"mean_in_flight", metrics.mean_in_flight},
                          {"plans_built", metrics.plans_built},
-                         {"host_steps", metrics.host_steps}};
+                         {"host_steps", metrics.host_steps},
+                         {"moved", metrics.moved}};
   for (const Phase& phase : metrics.cold_start) {
     json["cold_start"].push_back({{"phase", phase.name}, {"s", phase.seconds}});
   }
@@ -211,6 +212,15 @@ ModelOptions model_options(const RunCommand& command) {
   return options;
 }
 
+/// Never in silence: says what a device failed and other devices took over.
+void warn_moved(const Metrics& metrics) {
+  std::map<std::string, int> counts;
+  for (const std::string& reason : metrics.moved) ++counts[reason];
+  for (const auto& [reason, count] : counts) {
+    std::cerr << "naru: warning: moved to other devices (" << count << " times): " << reason << '\n';
+  }
+}
+
 int run(const RunCommand& command) {
   Engine engine(command.device.engine_options());
   const Model model = engine.load(command.model, model_options(command));
@@ -231,6 +241,8 @@ int run(const RunCommand& command) {
   Metrics metrics = engine.metrics();
   metrics.cold_start = cold.cold_start;
   metrics.plans_built += cold.plans_built;
+  metrics.moved.insert(metrics.moved.begin(), cold.moved.begin(), cold.moved.end());
+  warn_moved(metrics);
   const MemoryReport memory = model.memory(inputs);
   if (!command.output.empty()) write_outputs(command.output, model, outputs);
   if (!command.trace.empty()) {

@@ -30,9 +30,23 @@ struct DeviceChoice {
     command.add_option("--memory-budget", memory_budget_mib, "MiB that weights and workspace may take; 0: no limit");
   }
 
+  /// `plugin:PATH,key=value` is one device: what has a `=` and no colon belongs to the one before.
+  std::vector<std::string> device_ids() const {
+    std::vector<std::string> ids;
+    for (const std::string& part : devices) {
+      const bool option = part.find('=') != std::string::npos && part.find(':') == std::string::npos;
+      if (option && !ids.empty()) {
+        ids.back() += "," + part;
+      } else {
+        ids.push_back(part);
+      }
+    }
+    return ids;
+  }
+
   EngineOptions engine_options() const {
     EngineOptions options;
-    options.devices = devices;
+    options.devices = device_ids();
     options.threads = threads;
     options.streams = streams;
     options.optimisation = optimisation;

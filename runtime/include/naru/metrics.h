@@ -65,6 +65,7 @@ struct Metrics {
   std::int64_t plans_built = 0;
   std::int64_t plan_hits = 0;
   std::int64_t host_steps = 0;
+  std::vector<std::string> moved;  ///< per run that a device failed and others took over: why
 };
 
 }  // namespace naru
