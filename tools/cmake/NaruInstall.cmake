@@ -10,7 +10,7 @@ target_compile_features(naru INTERFACE cxx_std_20)
 install(TARGETS naru EXPORT naruTargets
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
   INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-foreach(room graph runtime)
+foreach(room graph backends runtime)
   install(DIRECTORY ${CMAKE_SOURCE_DIR}/${room}/include/naru DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
     FILES_MATCHING PATTERN "*.h")
 endforeach()

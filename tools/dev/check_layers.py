@@ -23,7 +23,7 @@ ALLOWED = {
     "graph/": GRAPH,
     # host_queue.h is what backends whose memory is host memory share; compiler/kernel is the kernel
     # compiler, which backends print and run, and which itself knows graph/ alone.
-    "backends/*/": GRAPH + ("backends/backend.h", "backends/host_queue.h", "compiler/kernel/", "{own}"),
+    "backends/*/": GRAPH + ("backends/include/", "backends/backend.h", "backends/host_queue.h", "compiler/kernel/", "{own}"),
     "compiler/kernel/": GRAPH + ("compiler/kernel/",),
     "backends/": INTERFACE + ("backends/host_queue.h",),
     "compiler/": COMPILER,
@@ -73,7 +73,7 @@ BANNED_IN_LIBRARY = (
 )
 
 # Files made at build time, included by their bare name.
-GENERATED = re.compile(r"(.*/)?(backends\.def|[\w-]+\.pb\.h|\w+_generated\.h)")
+GENERATED = re.compile(r"(.*/)?(backends\.def|skeleton_files\.h|[\w-]+\.pb\.h|\w+_generated\.h)")
 
 STANDARD = frozenset(
     """
@@ -85,6 +85,7 @@ STANDARD = frozenset(
     scoped_allocator semaphore set shared_mutex source_location span sstream stack stdexcept stop_token streambuf
     string string_view syncstream system_error thread tuple type_traits typeindex typeinfo unordered_map
     unordered_set utility valarray variant vector version
+    stddef.h stdint.h string.h
     """.split()
 )
 

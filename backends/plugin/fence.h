@@ -1,0 +1,38 @@
+// Fence: counts the faults of a device and closes it to work when there are too many.
+#pragma once
+
+#include <chrono>
+#include <deque>
+#include <mutex>
+#include <string>
+
+namespace naru::plugin {
+
+/// After kFaults faults within kWindow the fence is up for good. Thread-safe.
+class Fence {
+ public:
+  static constexpr std::size_t kFaults = 3;
+  static constexpr std::chrono::seconds kWindow{60};
+
+  void add_fault(const std::string& text) {
+    const std::lock_guard lock(mutex_);
+    const auto now = std::chrono::steady_clock::now();
+    faults_.push_back(now);
+    while (!faults_.empty() && now - faults_.front() > kWindow) faults_.pop_front();
+    last_ = text;
+    up_ = up_ || faults_.size() >= kFaults;
+  }
+  /// Why no work is taken; empty when it is.
+  std::string reason() const {
+    const std::lock_guard lock(mutex_);
+    return up_ ? "fenced after " + std::to_string(kFaults) + " faults, the last: " + last_ : std::string();
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::deque<std::chrono::steady_clock::time_point> faults_;
+  std::string last_;
+  bool up_ = false;
+};
+
+}  // namespace naru::plugin
