@@ -32,5 +32,6 @@ Command add_quantize(CLI::App& app);
 Command add_synth(CLI::App& app);
 Command add_bench(CLI::App& app);
 Command add_report(CLI::App& app);
+Command add_vendor(CLI::App& app);
 
 }  // namespace naru::tool

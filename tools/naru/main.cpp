@@ -39,7 +39,7 @@ int main(int argc, char** argv) {
       "Exit codes: 0 done, 1 failed at run time, 2 usage, 3 invalid model or input, 4 unsupported,\n"
       "5 out of memory or over budget, 6 result out of tolerance.");
   std::vector<std::pair<CLI::App*, Command>> commands;
-  for (Command (*add)(CLI::App&) : {add_devices, add_inspect, add_run, add_compare, add_compile, add_generate, add_chat, add_perplexity, add_tokenize, add_quantize, add_synth, add_bench, add_report}) {
+  for (Command (*add)(CLI::App&) : {add_devices, add_inspect, add_run, add_compare, add_compile, add_generate, add_chat, add_perplexity, add_tokenize, add_quantize, add_synth, add_bench, add_report, add_vendor}) {
     Command run = add(app);
     commands.emplace_back(app.get_subcommands({}).back(), std::move(run));
   }
