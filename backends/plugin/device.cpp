@@ -97,7 +97,9 @@ void PluginDevice::fault(const std::string& text, std::uint64_t link_number) con
   // One death of a worker fails all that it had under way, and is one fault.
   if (link_.number != link_number || link_.link == nullptr) return;
   fence_.add_fault(text);
-  if (!target_.in_process) link_.link.reset();
+  if (target_.in_process) return;
+  link_.link->end();
+  link_.link.reset();
 }
 
 template <typename Body>

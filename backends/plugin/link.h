@@ -55,6 +55,8 @@ class Link {
   virtual std::vector<std::byte> save(std::uint64_t id) = 0;
   /// An executable of saved bytes, or id 0 when the plug-in asks for a new compilation.
   virtual Compiled load(Bytes artefact) = 0;
+  /// After a fault: whatever is under way fails, where it can be stopped.
+  virtual void end() noexcept {}
 };
 
 }  // namespace naru::plugin

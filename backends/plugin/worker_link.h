@@ -27,6 +27,7 @@ class WorkerLink final : public Link {
   Telemetry telemetry() override;
   std::vector<std::byte> save(std::uint64_t id) override;
   Compiled load(Bytes artefact) override;
+  void end() noexcept override { process_.kill(); }
 
  private:
   Message ask(int channel, const Message& message, const std::vector<int>& descriptors, std::int64_t timeout_ms,
