@@ -31,6 +31,9 @@ std::uint64_t sum_node(const naru_fragment_reader& graph, std::uint32_t index) {
 
 }  // namespace
 
+/// Written so that no read is optimised away.
+volatile std::uint64_t fragment_fuzz_sink;
+
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::vector<std::uint8_t> bytes(data, data + size);  // exactly this size, so that overruns are seen
   naru_fragment_reader graph;
@@ -39,7 +42,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   for (std::uint32_t i = 0; i < kMost && i < naru_node_count(&graph); ++i) sum += sum_node(graph, i);
   for (std::uint32_t i = 0; i < kMost && i < naru_input_count(&graph); ++i) sum += sum_value(naru_value_at(&graph, naru_input_id(&graph, i)));
   for (std::uint32_t i = 0; i < kMost && i < naru_output_count(&graph); ++i) sum += sum_value(naru_value_at(&graph, naru_output_id(&graph, i)));
-  static volatile std::uint64_t sink;  // so that no read is optimised away
-  sink = sum;
+  fragment_fuzz_sink = sum;
   return 0;
 }
