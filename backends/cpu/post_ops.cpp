@@ -131,9 +131,10 @@ class ChainEmitter {
     const Shape output = lowering_.output_layout(0).shape;
     const Shape& operand = lowering_.shape(static_cast<std::size_t>(step.operand));
     const Broadcast broadcast = broadcast_of(with_rank(operand, output.rank()), output, channel_axis(output));
+    if (broadcast != Broadcast::Channel) return broadcast;
     // A product with a vector has joined the axis of the operand with others.
     const bool joined = layout_.shape[channel_axis(layout_.shape)] != output[channel_axis(output)];
-    return broadcast == Broadcast::Channel && joined ? Broadcast::Other : broadcast;
+    return joined ? Broadcast::Other : broadcast;
   }
 
   /// How many leading steps oneDNN has at all.
