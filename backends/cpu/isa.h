@@ -1,6 +1,10 @@
 // Run-time choice of the instruction set of our own loops.
 #pragma once
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 // NARU_CPU_AVX2_BEGIN ... END: functions between them may use AVX2 and FMA. Standard headers stay
 // outside, so that no inline function of theirs is compiled for a machine that may not be there.
 // NARU_CPU_TARGET_BEGIN("...") does so for the instruction sets that it names.
@@ -33,6 +37,27 @@ inline bool has_avx2() {
 #if NARU_CPU_AVX2
   static const bool present = __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0;
   return present;
+#else
+  return false;
+#endif
+}
+
+/// AVX2 with dot products of bytes; the compiler knows no name for it.
+inline bool has_avx_vnni() {
+#if NARU_CPU_AVX2
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a & (1u << 4)) != 0 && has_avx2();
+#else
+  return false;
+#endif
+}
+
+/// AVX-512 with its parts for bytes, doublewords and shorter vectors, and dot products of bytes.
+inline bool has_avx512_vnni() {
+#if NARU_CPU_AVX2
+  return __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
+         __builtin_cpu_supports("avx512dq") != 0 && __builtin_cpu_supports("avx512vl") != 0 &&
+         __builtin_cpu_supports("avx512vnni") != 0 && has_avx2();
 #else
   return false;
 #endif

@@ -13,20 +13,8 @@ namespace emulated {
 
 constexpr int kStep = 4, kMaxRows = 3;
 
-struct Ints {
-  std::int32_t lanes[16];
-};
-inline Ints zero_ints() { return {}; }
-inline Ints load(const void* from) {
-  Ints result;
-  std::memcpy(&result, from, sizeof(result));
-  return result;
-}
-inline Ints repeat4(const void* from) {
-  Ints result;
-  for (std::int32_t& lane : result.lanes) std::memcpy(&lane, from, sizeof(lane));
-  return result;
-}
+#include "backends/cpu/lanes_plain.inc"
+
 /// What vpdpbusd does: unsigned times signed bytes, four to a lane.
 inline Ints dot(Ints sum, const Ints& x, const Ints& w) {
   std::uint8_t a[64];
@@ -36,7 +24,6 @@ inline Ints dot(Ints sum, const Ints& x, const Ints& w) {
   for (int i = 0; i < 64; ++i) sum.lanes[i / 4] += a[i] * b[i];
   return sum;
 }
-inline void store(std::int32_t* to, const Ints& value) { std::memcpy(to, &value, sizeof(value)); }
 
 #include "backends/cpu/integer/loops.inc"
 

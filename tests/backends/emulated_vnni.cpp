@@ -14,9 +14,8 @@ namespace {
 
 constexpr bool kWide = true;
 
-struct Ints {
-  std::int32_t lanes[16];
-};
+#include "backends/cpu/lanes_plain.inc"
+
 struct Floats {
   float lanes[16];
 };
@@ -28,18 +27,7 @@ Lanes each(const Function& function) {
   return result;
 }
 
-Ints zero_ints() { return {}; }
 Floats zero_floats() { return {}; }
-Ints load(const void* from) {
-  Ints result;
-  std::memcpy(&result, from, sizeof(result));
-  return result;
-}
-Ints repeat4(const void* from) {
-  std::int32_t four;
-  std::memcpy(&four, from, sizeof(four));
-  return each<Ints>([&](int) { return four; });
-}
 Ints repeat8(const void* from) {
   std::int32_t eight[2];
   std::memcpy(eight, from, sizeof(eight));

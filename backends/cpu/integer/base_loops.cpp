@@ -10,21 +10,8 @@ namespace {
 
 constexpr int kStep = 2, kMaxRows = 4;
 
-struct Ints {
-  std::int32_t lanes[16];
-};
+#include "backends/cpu/lanes_plain.inc"
 
-inline Ints zero_ints() { return {}; }
-inline Ints load(const void* from) {
-  Ints result;
-  std::memcpy(&result, from, sizeof(result));
-  return result;
-}
-inline Ints repeat4(const void* from) {
-  Ints result;
-  for (std::int32_t& lane : result.lanes) std::memcpy(&lane, from, sizeof(lane));
-  return result;
-}
 inline Ints dot(Ints sum, const Ints& x, const Ints& w) {
   std::int16_t a[32], b[32];
   std::memcpy(a, &x, sizeof(a));
@@ -32,7 +19,6 @@ inline Ints dot(Ints sum, const Ints& x, const Ints& w) {
   for (int i = 0; i < 16; ++i) sum.lanes[i] += a[2 * i] * b[2 * i] + a[2 * i + 1] * b[2 * i + 1];
   return sum;
 }
-inline void store(std::int32_t* to, const Ints& value) { std::memcpy(to, &value, sizeof(value)); }
 
 #include "backends/cpu/integer/loops.inc"
 

@@ -7,7 +7,7 @@
 #include "backends/cpu/kernels.h"
 #include "backends/cpu/parallel.h"
 #include "backends/cpu/window.h"
-#include "graph/scalar.h"
+#include "backends/cpu/zero_points.h"
 
 namespace naru::cpu {
 namespace {
@@ -140,15 +140,6 @@ Problem window_problem(const Lowering& lowering, const IntegerOp& op) {
   return problem;
 }
 
-std::vector<std::int32_t> zero_points(const std::byte* data, std::int64_t count, DType dtype) {
-  std::vector<std::int32_t> zeros;
-  for (std::int64_t i = 0; i < count; ++i) {
-    const auto stored = std::to_integer<std::uint8_t>(data[i]);
-    zeros.push_back(dtype == DType::I8 ? static_cast<std::int8_t>(stored) : stored);
-  }
-  return zeros;
-}
-
 /// How sums become bytes: round(sum * factor) + zero, saturated; the factor is single, the product double.
 struct Requantise {
   std::vector<float> factors;       ///< one, or one per column of all groups
@@ -202,7 +193,8 @@ class IntegerRun {
   std::int64_t count(int input) const { return input < 0 ? 0 : s_.counts[static_cast<std::size_t>(input)]; }
 
   std::vector<std::int32_t> zeros_of(int input, DType dtype) const {
-    return count(input) == 0 ? std::vector<std::int32_t>{0} : zero_points(operand(input), count(input), dtype);
+    const bool absent = count(input) == 0;
+    return zero_points(absent ? nullptr : operand(input), dtype, absent ? 1 : count(input));
   }
 
   void prepare_requantisation() {

@@ -6,8 +6,8 @@
 #include "backends/cpu/kernels.h"
 #include "backends/cpu/parallel.h"
 #include "backends/cpu/quantise_loops.h"
+#include "backends/cpu/zero_points.h"
 #include "graph/onnx_dtype.h"
-#include "graph/scalar.h"
 
 namespace naru::cpu {
 namespace {
@@ -52,13 +52,6 @@ Spread spread_of(const Lowering& lowering) {
   return {x.numel(0, axis), x[axis], x.numel(axis + 1, x.rank()), false};
 }
 
-std::vector<std::int32_t> zeros_of(const std::byte* data, DType dtype, std::int64_t count) {
-  std::vector<std::int32_t> zeros(static_cast<std::size_t>(count), 0);
-  if (data == nullptr) return zeros;
-  for (std::int64_t i = 0; i < count; ++i) zeros[static_cast<std::size_t>(i)] = static_cast<std::int32_t>(load_f64(dtype, data, i));
-  return zeros;
-}
-
 /// Calls run(offset, count, parameter) for runs of one scale, or each(offset, count) where every
 /// element of a row has its own.
 template <typename Run, typename Each>
@@ -85,7 +78,7 @@ struct Parameters {
   DType integers;
   bool has_zero;
   std::vector<std::int32_t> zeros(std::byte* const* p) const {
-    return zeros_of(has_zero ? p[3] : nullptr, integers, spread.size);
+    return zero_points(has_zero ? p[3] : nullptr, integers, spread.size);
   }
 };
 

@@ -25,17 +25,11 @@ namespace {
 
 constexpr bool kWide = true;
 
-using Ints = __m512i;
+#include "backends/cpu/lanes_avx512.inc"
+
 using Floats = __m512;
 
-inline Ints zero_ints() { return _mm512_setzero_si512(); }
 inline Floats zero_floats() { return _mm512_setzero_ps(); }
-inline Ints load(const void* from) { return _mm512_loadu_si512(from); }
-inline Ints repeat4(const void* from) {
-  std::int32_t four;
-  std::memcpy(&four, from, sizeof(four));
-  return _mm512_set1_epi32(four);
-}
 inline Ints repeat8(const void* from) {
   std::int64_t eight;
   std::memcpy(&eight, from, sizeof(eight));
@@ -69,15 +63,9 @@ void f16_row(const std::uint8_t* bits, float* out) {
 
 #include "backends/cpu/linear/loops.inc"
 
-bool present() {
-  return __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
-         __builtin_cpu_supports("avx512dq") != 0 && __builtin_cpu_supports("avx512vl") != 0 &&
-         __builtin_cpu_supports("avx512vnni") != 0 && has_avx2();
-}
-
 }  // namespace
 
-constinit const TileLoops kLoops = make_loops("avx512-vnni", present, std::make_index_sequence<kTileFormatCount>{});
+constinit const TileLoops kLoops = make_loops("avx512-vnni", has_avx512_vnni, std::make_index_sequence<kTileFormatCount>{});
 NARU_CPU_AVX2_END
 
 }  // namespace avx512_tiles

@@ -2,7 +2,6 @@
 #include "backends/cpu/isa.h"
 
 #if NARU_CPU_AVX2
-#include <cpuid.h>
 #include <immintrin.h>
 
 #include <bit>
@@ -20,24 +19,13 @@ namespace {
 
 constexpr bool kWide = true;
 
-struct Ints {
-  __m256i low, high;
-};
+#include "backends/cpu/lanes_avx2.inc"
+
 struct Floats {
   __m256 low, high;
 };
 
-inline Ints zero_ints() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
 inline Floats zero_floats() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
-inline Ints load(const void* from) {
-  const auto* at = static_cast<const __m256i*>(from);
-  return {_mm256_loadu_si256(at), _mm256_loadu_si256(at + 1)};
-}
-inline Ints repeat4(const void* from) {
-  std::int32_t four;
-  std::memcpy(&four, from, sizeof(four));
-  return {_mm256_set1_epi32(four), _mm256_set1_epi32(four)};
-}
 inline Ints repeat8(const void* from) {
   std::int64_t eight;
   std::memcpy(&eight, from, sizeof(eight));
@@ -81,14 +69,9 @@ void f16_row(const std::uint8_t* bits, float* out) {
 
 #include "backends/cpu/linear/loops.inc"
 
-bool present() {
-  unsigned a = 0, b = 0, c = 0, d = 0;
-  return __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a & (1u << 4)) != 0 && has_avx2();
-}
-
 }  // namespace
 
-constinit const TileLoops kLoops = make_loops("avx-vnni", present, std::make_index_sequence<kTileFormatCount>{});
+constinit const TileLoops kLoops = make_loops("avx-vnni", has_avx_vnni, std::make_index_sequence<kTileFormatCount>{});
 NARU_CPU_AVX2_END
 
 }  // namespace avxvnni_tiles
