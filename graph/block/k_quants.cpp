@@ -176,16 +176,22 @@ void encode_q2(const float* from, std::uint8_t* block) {
   }
 }
 
+/// Fits 16 sub-blocks of 16 elements to levels from -half; writes at `to`, and returns as stored,
+/// the scale in which all their scales are within `range`.
+float fit_sub_blocks(const float* from, int half, int range, Fit (&fits)[16], std::uint8_t* to) {
+  float scale = 0;
+  for (int i = 0; i < 16; ++i) {
+    fits[i] = fit_symmetric(from + 16 * i, 16, half);
+    scale = std::max(scale, std::fabs(fits[i].scale) / static_cast<float>(range));
+  }
+  write_f16(to, scale);
+  return read_f16(to);
+}
+
 void encode_q3(const float* from, std::uint8_t* block) {
   std::fill(block, block + 110, std::uint8_t{0});
   Fit fits[16];
-  float scale = 0;
-  for (int i = 0; i < 16; ++i) {
-    fits[i] = fit_symmetric(from + 16 * i, 16, 4);
-    scale = std::max(scale, std::fabs(fits[i].scale) / 31);
-  }
-  write_f16(block + 108, scale);
-  scale = read_f16(block + 108);
+  const float scale = fit_sub_blocks(from, 4, 31, fits, block + 108);
   for (int i = 0; i < 16; ++i) {
     const int sub = scale > 0 ? round_to(fits[i].scale / scale, -32, 31) : 0;
     block[96 + i % 8] |= static_cast<std::uint8_t>(((sub + 32) & 15) << (i / 8 * 4));
@@ -246,13 +252,7 @@ void encode_q4_q5(const float* from, std::uint8_t* block) {
 void encode_q6(const float* from, std::uint8_t* block) {
   std::fill(block, block + 210, std::uint8_t{0});
   Fit fits[16];
-  float scale = 0;
-  for (int i = 0; i < 16; ++i) {
-    fits[i] = fit_symmetric(from + 16 * i, 16, 32);
-    scale = std::max(scale, std::fabs(fits[i].scale) / 127);
-  }
-  write_f16(block + 208, scale);
-  scale = read_f16(block + 208);
+  const float scale = fit_sub_blocks(from, 32, 127, fits, block + 208);
   for (int i = 0; i < 16; ++i) {
     const int sub = scale > 0 ? round_to(fits[i].scale / scale, -128, 127) : 0;
     block[192 + i] = static_cast<std::uint8_t>(sub);
