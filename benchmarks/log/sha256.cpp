@@ -4,12 +4,12 @@
 #include <openssl/evp.h>
 
 #include <array>
-#include <cerrno>
-#include <cstring>
 #include <fstream>
 #include <iterator>
 #include <memory>
+#include <span>
 
+#include "graph/atomic_file.h"
 #include "graph/fail.h"
 
 namespace naru::bench {
@@ -64,18 +64,9 @@ std::string read_file(const std::filesystem::path& path) {
 }
 
 void write_file(const std::filesystem::path& path, std::string_view bytes) {
-  std::filesystem::path draft = path;
-  draft += ".part";
-  std::ofstream file(draft, std::ios::binary);
-  file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  file.close();
-  std::error_code error;
-  if (file) std::filesystem::rename(draft, path, error);
-  if (!file || error) {
-    const std::string cause = std::strerror(errno);
-    std::filesystem::remove(draft, error);
-    fail(ErrorCode::Io, "file '{}': it could not be written ({})", path.string(), cause);
-  }
+  AtomicFile file(path);
+  file.write(std::as_bytes(std::span(bytes)));
+  file.commit();
 }
 
 }  // namespace naru::bench

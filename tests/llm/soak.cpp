@@ -4,15 +4,13 @@
 //   naru_llm_soak MODEL [SECONDS] [SEQUENCES] [DEVICE]
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <random>
 #include <string>
 #include <thread>
 
-#include <unistd.h>
-
 #include "naru/error.h"
 #include "naru/generate.h"
+#include "runtime/metrics.h"
 
 namespace naru {
 namespace {
@@ -25,12 +23,6 @@ struct Case {
   GenerationOptions options;
   std::vector<GeneratedToken> alone;  ///< what it gives with nothing beside it
 };
-
-std::int64_t resident_bytes() {
-  std::int64_t pages = 0, resident = 0;
-  std::ifstream("/proc/self/statm") >> pages >> resident;
-  return resident * ::sysconf(_SC_PAGESIZE);
-}
 
 std::vector<Case> make_cases(std::int64_t vocab, std::mt19937& random) {
   std::vector<Case> cases(kCases);
@@ -141,16 +133,16 @@ int run(const std::string& path, double seconds, int sequences, const std::strin
     returned = pages_return(generator) && returned;
     engine.clear_log();  // which grows with what was done, by its nature
     // Plans and pools are warm after a fifth of the time.
-    if (++rounds == 2 || passed() < seconds / 5) warm_bytes = resident_bytes();
+    if (++rounds == 2 || passed() < seconds / 5) warm_bytes = resident_set().current_bytes;
   }
-  const std::int64_t grown = resident_bytes() - warm_bytes;
+  const std::int64_t grown = resident_set().current_bytes - warm_bytes;
   const GeneratorStats stats = generator.stats();
   std::printf("%lld rounds of %d sequences in %.0f s on %s: %lld done, %lld cancelled, %lld preemptions\n",
               static_cast<long long>(rounds), sequences, passed(), device.c_str(), static_cast<long long>(totals.done),
               static_cast<long long>(totals.cancelled), static_cast<long long>(stats.preemptions));
   std::printf("other tokens than alone: %lld; other bits: %lld; pages returned: %s; memory grew by %.1f MiB to %.1f\n",
               static_cast<long long>(totals.other_tokens), static_cast<long long>(totals.other_bits), returned ? "yes" : "no",
-              static_cast<double>(grown) / 1048576, static_cast<double>(resident_bytes()) / 1048576);
+              static_cast<double>(grown) / 1048576, static_cast<double>(resident_set().current_bytes) / 1048576);
   constexpr std::int64_t kSlack = INT64_C(32) << 20;
   const bool good = totals.other_bits == 0 && returned && grown < kSlack && stats.preemptions > 0 && totals.cancelled > 0;
   return good ? 0 : 1;

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "benchmarks/report/markup.h"
 #include "tools/naru/vendor/check.h"
 
 namespace naru::tool::vendor {
@@ -15,20 +16,6 @@ const char* to_string(Outcome outcome) {
     case Outcome::Refused: return "refused";
   }
   return "";
-}
-
-std::string escaped(const std::string& text) {
-  std::string result;
-  for (const char c : text) {
-    switch (c) {
-      case '<': result += "&lt;"; break;
-      case '>': result += "&gt;"; break;
-      case '&': result += "&amp;"; break;
-      case '"': result += "&quot;"; break;
-      default: result += c;
-    }
-  }
-  return result;
 }
 
 constexpr const char* kHead = R"(<!DOCTYPE html>
@@ -55,18 +42,18 @@ std::string to_json(const Report& report) {
 
 std::string to_html(const Report& report) {
   std::string html = kHead;
-  html += fmt::format("<h1>{}</h1><p>{}<br>{}</p>", escaped(report.device), escaped(report.description), escaped(report.plugin));
+  html += fmt::format("<h1>{}</h1><p>{}<br>{}</p>", bench::escape(report.device), bench::escape(report.description), bench::escape(report.plugin));
   html += fmt::format("<p>A tiny submission takes {:.1f} µs; MatMul of 256: {:.1f} GFLOP/s.</p>", report.submit_us, report.gflops);
   html += "<h2>Sections</h2><table><tr><th>section<th>grade<th>passed<th>failed<th>refused</tr>";
   for (const Section& s : report.sections()) {
-    html += fmt::format("<tr><td>{}<td class=grade>{}<td>{}<td>{}<td>{}</tr>", escaped(s.name), s.grade, s.passed, s.failed, s.refused);
+    html += fmt::format("<tr><td>{}<td class=grade>{}<td>{}<td>{}<td>{}</tr>", bench::escape(s.name), s.grade, s.passed, s.failed, s.refused);
   }
   html += "</table><h2>What to do next</h2><table><tr><th>section<th>check<th>outcome<th>found<th>advice</tr>";
   for (const Outcome outcome : {Outcome::Failed, Outcome::Refused}) {
     for (const Check& c : report.checks) {
       if (c.outcome != outcome) continue;
-      html += fmt::format("<tr><td>{}<td>{}<td class={}>{}<td>{}<td>{}</tr>", escaped(c.section), escaped(c.name),
-                          to_string(c.outcome), to_string(c.outcome), escaped(c.detail), escaped(c.advice));
+      html += fmt::format("<tr><td>{}<td>{}<td class={}>{}<td>{}<td>{}</tr>", bench::escape(c.section), bench::escape(c.name),
+                          to_string(c.outcome), to_string(c.outcome), bench::escape(c.detail), bench::escape(c.advice));
     }
   }
   return html + "</table></body></html>\n";
