@@ -1,4 +1,4 @@
-// Memory: first fit within slabs, new slabs on demand.
+// Pool: first fit within slabs, new slabs on demand.
 #include "backends/opencl/memory.h"
 
 #include <algorithm>
@@ -13,12 +13,12 @@ constexpr std::int64_t kSlabBytes = INT64_C(16) << 20;
 
 }  // namespace
 
-std::shared_ptr<const Location> Pool::allocate(std::int64_t size_bytes) {
+generated::Memory Pool::allocate(std::int64_t size_bytes) {
   const std::int64_t size = CheckedSize(std::max<std::int64_t>(size_bytes, 1)).align_up(kAlignment).value();
   const std::lock_guard lock(mutex_);
   const auto hand_out = [&](Location location) {
     auto self = shared_from_this();
-    return std::shared_ptr<const Location>(new Location(location), [self, size](const Location* l) {
+    return generated::Memory(new Location(location), [self, size](const Location* l) {
       self->give_back(*l, size);
       delete l;
     });
@@ -29,7 +29,7 @@ std::shared_ptr<const Location> Pool::allocate(std::int64_t size_bytes) {
       const auto [offset, free] = *range;
       slab.free.erase(range);
       if (free > size) slab.free[offset + size] = free - size;
-      return hand_out({memory, offset});
+      return hand_out(location_in(memory, offset));
     }
   }
   const std::int64_t bytes = std::max(size, std::min(kSlabBytes, max_slab_bytes_));
@@ -42,12 +42,12 @@ std::shared_ptr<const Location> Pool::allocate(std::int64_t size_bytes) {
   if (bytes > size) slab.free[size] = bytes - size;
   const cl_mem memory = slab.memory.get();
   slabs_.emplace(memory, std::move(slab));
-  return hand_out({memory, 0});
+  return hand_out(location_in(memory, 0));
 }
 
 void Pool::give_back(const Location& location, std::int64_t size_bytes) noexcept {
   const std::lock_guard lock(mutex_);
-  const auto found = slabs_.find(location.memory);
+  const auto found = slabs_.find(object_of(location));
   if (found == slabs_.end()) return;
   Slab& slab = found->second;
   auto [range, added] = slab.free.emplace(location.offset_bytes, size_bytes);

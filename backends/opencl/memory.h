@@ -1,20 +1,22 @@
-// Memory: a pool of slabs that device buffers are cut from.
+// Pool: slabs that device buffers are cut from.
 #pragma once
 
 #include <map>
 #include <memory>
 #include <mutex>
 
-#include "backends/backend.h"
+#include "backends/generated/kernel_device.h"
 #include "backends/opencl/api.h"
 
 namespace naru::opencl {
 
-/// Where an operand lies: an offset into a memory object.
-struct Location {
-  cl_mem memory = nullptr;
-  std::int64_t offset_bytes = 0;
-};
+using generated::Location;
+
+/// The object that a location is a range of.
+inline cl_mem object_of(const Location& location) { return reinterpret_cast<cl_mem>(location.memory); }
+inline Location location_in(cl_mem memory, std::int64_t offset_bytes) {
+  return {reinterpret_cast<std::uintptr_t>(memory), offset_bytes};
+}
 
 /// Device memory in slabs. Kernels take an offset with every buffer, so that ranges of a slab need no
 /// objects of their own and no alignment beyond their elements'. Thread-safe.
@@ -24,7 +26,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
 
   /// A range that goes back to the pool when its last owner lets go.
   /// @throws Error OutOfMemory with the numbers.
-  std::shared_ptr<const Location> allocate(std::int64_t size_bytes);
+  generated::Memory allocate(std::int64_t size_bytes);
 
  private:
   struct Slab {
@@ -38,20 +40,6 @@ class Pool : public std::enable_shared_from_this<Pool> {
   std::int64_t max_slab_bytes_;
   std::mutex mutex_;
   std::map<cl_mem, Slab> slabs_;
-};
-
-/// A buffer of the pool.
-class PoolBuffer final : public Buffer {
- public:
-  PoolBuffer(std::shared_ptr<const Location> location, std::int64_t size_bytes)
-      : location_(std::move(location)), size_bytes_(size_bytes) {}
-  std::int64_t size_bytes() const override { return size_bytes_; }
-  std::byte* host_data() override { return nullptr; }
-  const Location& location() const { return *location_; }
-
- private:
-  std::shared_ptr<const Location> location_;
-  std::int64_t size_bytes_;
 };
 
 }  // namespace naru::opencl

@@ -21,9 +21,10 @@ COMPILER = INTERFACE + ("compiler/",)
 RUNTIME = COMPILER + ("runtime/",)
 ALLOWED = {
     "graph/": GRAPH,
-    # host_queue.h is what backends whose memory is host memory share; compiler/kernel is the kernel
-    # compiler, which backends print and run, and which itself knows graph/ alone.
-    "backends/*/": GRAPH + ("backends/include/", "backends/backend.h", "backends/host_queue.h", "compiler/kernel/", "{own}"),
+    # host_queue.h and generated/ are what backends share that run work on host threads, and kernels of
+    # compiler/kernel; the kernel compiler itself knows graph/ alone.
+    "backends/*/": GRAPH
+    + ("backends/include/", "backends/backend.h", "backends/host_queue.h", "backends/generated/", "compiler/kernel/", "{own}"),
     "compiler/kernel/": GRAPH + ("compiler/kernel/",),
     "backends/": INTERFACE + ("backends/host_queue.h",),
     "compiler/": COMPILER,

@@ -7,28 +7,20 @@
 
 #include <filesystem>
 #include <map>
-#include <memory>
 #include <mutex>
-#include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
-#include "backends/opencl/profile.h"
-#include "compiler/kernel/ir.h"
+#include "backends/generated/kernel_device.h"
+#include "backends/generated/program_compiler.h"
 #include "graph/hash.h"
 
-namespace naru::opencl {
-
-/// A kernel's program and its name there.
-struct BuiltKernel {
-  std::shared_ptr<const ProgramHandle> program;
-  std::string symbol;
-};
+namespace naru::generated {
 
 class ProgramCache {
  public:
-  ProgramCache(cl_context context, const Profile& profile);
+  /// `folder` is the name of the backend's part of the cache on disk.
+  ProgramCache(ProgramCompiler& compiler, const std::string& folder);
 
   /// Compiles what is missing. Thread-safe.
   /// @throws Error Device with the compiler's log.
@@ -40,22 +32,20 @@ class ProgramCache {
     std::string symbol;
     std::string text;
   };
-  using Program = std::shared_ptr<const ProgramHandle>;
 
   Source source_of(const kernel::Kernel& kernel) const;
   Program find(const Hash128& key);
   Program load(const Hash128& batch);
   void compile(const std::vector<Source>& sources);
-  ProgramHandle build(const std::string& text) const;
-  Program from_binary(std::span<const std::byte> binary) const;
   std::filesystem::path file_of(const Hash128& key, const char* suffix) const;
 
-  cl_context context_;
-  const Profile& profile_;
+  ProgramCompiler& compiler_;
+  std::string identity_;
+  std::string prelude_;
   std::filesystem::path folder_;  ///< empty: nothing is kept on disk
   std::mutex mutex_;
   std::map<Hash128, Program> by_kernel_;
   std::map<Hash128, Program> by_batch_;
 };
 
-}  // namespace naru::opencl
+}  // namespace naru::generated

@@ -1,30 +1,29 @@
-// ProgramCache: compilation, binaries, files.
-#include "backends/opencl/program_cache.h"
+// ProgramCache: keys, files, compilation of what is missing.
+#include "backends/generated/program_cache.h"
 
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
+#include <optional>
 
 #include "compiler/kernel/print.h"
 #include "graph/atomic_file.h"
-#include "graph/fail.h"
 
-namespace naru::opencl {
+namespace naru::generated {
 namespace {
 
-constexpr const char* kOptions = "-cl-std=CL1.2";
-constexpr std::string_view kMagic = "NARUCL1\n";
+constexpr std::string_view kMagic = "NARUPRG\n";
 constexpr std::int64_t kMaxFileBytes = INT64_C(256) << 20;
 
-std::filesystem::path cache_folder() {
+std::filesystem::path cache_folder(const std::string& name) {
   if (const char* own = std::getenv("NARU_CACHE"); own != nullptr) {
-    return std::string_view(own).empty() ? std::filesystem::path() : std::filesystem::path(own) / "opencl";
+    return std::string_view(own).empty() ? std::filesystem::path() : std::filesystem::path(own) / name;
   }
   if (const char* xdg = std::getenv("XDG_CACHE_HOME"); xdg != nullptr && *xdg != '\0') {
-    return std::filesystem::path(xdg) / "naru" / "opencl";
+    return std::filesystem::path(xdg) / "naru" / name;
   }
   if (const char* home = std::getenv("HOME"); home != nullptr && *home != '\0') {
-    return std::filesystem::path(home) / ".cache" / "naru" / "opencl";
+    return std::filesystem::path(home) / ".cache" / "naru" / name;
   }
   return {};
 }
@@ -60,13 +59,16 @@ void write_checked(const std::filesystem::path& path, std::string_view payload) 
 
 }  // namespace
 
-ProgramCache::ProgramCache(cl_context context, const Profile& profile)
-    : context_(context), profile_(profile), folder_(cache_folder()) {}
+ProgramCache::ProgramCache(ProgramCompiler& compiler, const std::string& folder)
+    : compiler_(compiler),
+      identity_(compiler.identity()),
+      prelude_(kernel::prelude(compiler.dialect())),
+      folder_(cache_folder(folder)) {}
 
 ProgramCache::Source ProgramCache::source_of(const kernel::Kernel& kernel) const {
-  Source source{{}, kernel::symbol_of(kernel), kernel::print(kernel, kernel::Dialect::OpenCl)};
+  Source source{{}, kernel::symbol_of(kernel), kernel::print(kernel, compiler_.dialect())};
   Hasher hasher;
-  for (const std::string& part : {profile_.identity(), std::string(kOptions), kernel::prelude(kernel::Dialect::OpenCl), source.text}) {
+  for (const std::string_view part : {std::string_view(identity_), std::string_view(prelude_), std::string_view(source.text)}) {
     hasher.text(part);
   }
   source.key = hasher.finish();
@@ -93,7 +95,7 @@ std::vector<BuiltKernel> ProgramCache::get(std::span<const kernel::Kernel* const
   return result;
 }
 
-ProgramCache::Program ProgramCache::find(const Hash128& key) {
+Program ProgramCache::find(const Hash128& key) {
   if (const auto found = by_kernel_.find(key); found != by_kernel_.end()) return found->second;
   if (folder_.empty()) return nullptr;
   const auto reference = read_checked(file_of(key, ".kernel"));
@@ -104,66 +106,31 @@ ProgramCache::Program ProgramCache::find(const Hash128& key) {
   return program;
 }
 
-ProgramCache::Program ProgramCache::load(const Hash128& batch) {
+Program ProgramCache::load(const Hash128& batch) {
   if (const auto found = by_batch_.find(batch); found != by_batch_.end()) return found->second;
   const auto binary = read_checked(file_of(batch, ".program"));
   if (!binary) return nullptr;
-  Program program = from_binary(bytes_of(*binary));
+  Program program = compiler_.load(bytes_of(*binary));
   if (program == nullptr) return nullptr;
   by_batch_[batch] = program;
   return program;
 }
 
-ProgramCache::Program ProgramCache::from_binary(std::span<const std::byte> binary) const {
-  const std::size_t size = binary.size();
-  const auto* data = reinterpret_cast<const unsigned char*>(binary.data());
-  cl_int status = CL_SUCCESS;
-  ProgramHandle program(api().CreateProgramWithBinary(context_, 1, &profile_.device, &size, &data, nullptr, &status));
-  if (status != CL_SUCCESS) return nullptr;
-  if (api().BuildProgram(program.get(), 1, &profile_.device, "", nullptr, nullptr) != CL_SUCCESS) return nullptr;
-  return std::make_shared<const ProgramHandle>(std::move(program));
-}
-
-ProgramHandle ProgramCache::build(const std::string& text) const {
-  const char* source = text.c_str();
-  cl_int status = CL_SUCCESS;
-  ProgramHandle program(api().CreateProgramWithSource(context_, 1, &source, nullptr, &status));
-  check(status, "creating a program");
-  status = api().BuildProgram(program.get(), 1, &profile_.device, kOptions, nullptr, nullptr);
-  if (status == CL_SUCCESS) return program;
-  std::size_t size = 0;
-  api().GetProgramBuildInfo(program.get(), profile_.device, CL_PROGRAM_BUILD_LOG, 0, nullptr, &size);
-  std::string log(size, '\0');
-  api().GetProgramBuildInfo(program.get(), profile_.device, CL_PROGRAM_BUILD_LOG, size, log.data(), nullptr);
-  fail(ErrorCode::Device, "opencl: building a program failed with {}\n{}\n{}", status_name(status), log, text);
-}
-
 void ProgramCache::compile(const std::vector<Source>& sources) {
-  std::string text = kernel::prelude(kernel::Dialect::OpenCl);
+  std::string text = prelude_;
   Hasher hasher;
   for (const Source& source : sources) {
     text += source.text;
     hasher.hash(source.key);
   }
   const Hash128 batch = hasher.finish();
-  ProgramHandle built = build(text);
-  std::size_t size = 0;
-  std::string binary;
-  if (api().GetProgramInfo(built.get(), CL_PROGRAM_BINARY_SIZES, sizeof(size), &size, nullptr) == CL_SUCCESS && size > 0) {
-    binary.resize(size);
-    auto* data = reinterpret_cast<unsigned char*>(binary.data());
-    if (api().GetProgramInfo(built.get(), CL_PROGRAM_BINARIES, sizeof(data), &data, nullptr) != CL_SUCCESS) binary.clear();
-  }
-  // What runs is what a later process will load: compiled once, and the cache is proven at once.
-  Program program = binary.empty() ? nullptr : from_binary(bytes_of(binary));
-  if (program == nullptr) {
-    program = std::make_shared<const ProgramHandle>(std::move(built));
-  } else if (!folder_.empty()) {
-    write_checked(file_of(batch, ".program"), binary);
+  const ProgramCompiler::Output output = compiler_.compile(text);
+  if (!output.binary.empty() && !folder_.empty()) {
+    write_checked(file_of(batch, ".program"), output.binary);
     for (const Source& source : sources) write_checked(file_of(source.key, ".kernel"), to_string(batch));
   }
-  by_batch_[batch] = program;
-  for (const Source& source : sources) by_kernel_[source.key] = program;
+  by_batch_[batch] = output.program;
+  for (const Source& source : sources) by_kernel_[source.key] = output.program;
 }
 
-}  // namespace naru::opencl
+}  // namespace naru::generated
