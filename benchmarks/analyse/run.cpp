@@ -44,26 +44,42 @@ std::vector<double> in_flight_at_arrival(const RunRecord& run) {
   return counts;
 }
 
+/// Leading requests that belong to the ramp-up. A closed loop turns in cycles of `concurrency` requests;
+/// whole cycles are dropped, so that a window has the same phase at both of its ends: what is cut off
+/// at one stands at the other, also where all requests start and end together.
+std::size_t ramp_up(const RunRecord& run, const Condition& condition) {
+  const std::size_t count = run.requests.size();
+  std::vector<double> responses;
+  for (const RequestRecord& record : run.requests) responses.push_back(response(record, condition));
+  std::size_t dropped = std::max(mser5(finite(responses)), mser5(in_flight_at_arrival(run)));
+  if (!condition.scenario.open_loop()) {
+    const auto cycle = static_cast<std::size_t>(condition.scenario.concurrency);
+    dropped = (dropped + cycle - 1) / cycle * cycle;
+    if (dropped >= count) dropped = count / 2 / cycle * cycle;
+  }
+  return dropped < count ? dropped : 0;
+}
+
+/// When the drain begins: with the first end that no hand-over follows. Of a closed loop that is the one
+/// before the last `concurrency` - 1 ends.
+std::int64_t drain_begin(const RunRecord& run, const Condition& condition) {
+  std::vector<std::int64_t> ends;
+  for (const RequestRecord& record : run.requests) ends.push_back(record.e);
+  std::sort(ends.begin(), ends.end());
+  if (condition.scenario.open_loop()) return *std::lower_bound(ends.begin(), ends.end() - 1, run.requests.back().s);
+  return ends[ends.size() - std::min(ends.size(), static_cast<std::size_t>(condition.scenario.concurrency))];
+}
+
 /// Drops ramp-up and drain. A burst has neither: its window is the whole run.
 void find_window(const RunRecord& run, const Condition& condition, RunFigures& figures) {
-  const std::vector<RequestRecord>& requests = run.requests;
-  std::int64_t last_end = 0;
-  for (const RequestRecord& record : requests) last_end = std::max(last_end, record.e);
-  figures.window_begin_ns = base_time(requests.front(), condition);
-  figures.window_end_ns = last_end;
-  if (condition.scenario.kind == ScenarioKind::Burst) return;
-  std::vector<double> responses;
-  for (const RequestRecord& record : requests) responses.push_back(response(record, condition));
-  figures.dropped = std::max(mser5(finite(responses)), mser5(in_flight_at_arrival(run)));
-  if (figures.dropped >= requests.size()) figures.dropped = 0;
-  const RequestRecord& first = requests[figures.dropped];
-  figures.window_begin_ns = base_time(first, condition);
-  // Drain begins when the first request ends that no other follows.
-  const std::int64_t last_hand_over = requests.back().s;
-  for (const RequestRecord& record : requests) {
-    if (record.e >= last_hand_over) figures.window_end_ns = std::min(figures.window_end_ns, record.e);
+  if (condition.scenario.kind == ScenarioKind::Burst) {
+    figures.window_begin_ns = base_time(run.requests.front(), condition);
+    for (const RequestRecord& record : run.requests) figures.window_end_ns = std::max(figures.window_end_ns, record.e);
+    return;
   }
-  figures.window_end_ns = std::max(figures.window_end_ns, figures.window_begin_ns + 1);
+  figures.dropped = ramp_up(run, condition);
+  figures.window_begin_ns = base_time(run.requests[figures.dropped], condition);
+  figures.window_end_ns = std::max(drain_begin(run, condition), figures.window_begin_ns + 1);
 }
 
 bool in_window(std::int64_t time, const RunFigures& figures) {

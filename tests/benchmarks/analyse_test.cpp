@@ -120,6 +120,52 @@ TEST(Run, FiguresOfAKnownRunAreExact) {
   EXPECT_TRUE(figures.reasons.empty());
 }
 
+/// `clients` requests that start and end together, again and again; the first round is slower.
+std::vector<RunEvent> lockstep_run(int clients, int rounds) {
+  std::vector<RunEvent> events = {{RunEventKind::Begin, 0, 0, 0}};
+  std::int64_t time = 0;
+  for (int round = 0; round < rounds; ++round) {
+    const std::int64_t length = (round == 0 ? 60 : 20) * kMs;
+    for (const RunEventKind kind : {RunEventKind::Scheduled, RunEventKind::Token, RunEventKind::Complete}) {
+      for (int client = 0; client < clients; ++client) {
+        const auto id = static_cast<std::uint32_t>(round * clients + client);
+        const std::int64_t at = time + client * 2000 + (kind == RunEventKind::Scheduled ? 0 : length);
+        events.push_back({kind, id, at, 0});
+        if (kind == RunEventKind::Scheduled) events.push_back({RunEventKind::Handed, id, at, 8});
+      }
+    }
+    time += length + 1000;
+  }
+  events.push_back({RunEventKind::End, 0, time, 0});
+  return events;
+}
+
+TEST(Run, LockstepKeepsLittlesLaw) {
+  for (const int clients : {2, 3, 4, 8, 16}) {
+    for (const int rounds : {2, 3, 4, 7}) {
+      const RunFigures figures = analyse_run(fold_run(lockstep_run(clients, rounds), 1), closed(clients, 1), {});
+      EXPECT_LT(figures.little_error, 0.01) << clients << " clients, " << rounds << " rounds";
+      EXPECT_NEAR(figures.scalars.at("in_flight"), clients, 0.01 * clients);
+      EXPECT_EQ(figures.dropped % static_cast<std::size_t>(clients), 0u);
+    }
+  }
+}
+
+TEST(Run, OverloadBreaksLittlesLaw) {
+  // Arrivals each 10 ms, one at a time served in 15 ms: more and more wait, the window is no steady state.
+  Condition condition = closed(1, 1);
+  condition.scenario.kind = ScenarioKind::Poisson;
+  std::vector<RunEvent> events;
+  for (int i = 0; i < 100; ++i) {
+    const auto id = static_cast<std::uint32_t>(i);
+    events.push_back({RunEventKind::Scheduled, id, i * 10 * kMs, 0});
+    events.push_back({RunEventKind::Handed, id, i * 10 * kMs, 8});
+    events.push_back({RunEventKind::Token, id, (i + 1) * 15 * kMs, 0});
+    events.push_back({RunEventKind::Complete, id, (i + 1) * 15 * kMs, 0});
+  }
+  EXPECT_GT(analyse_run(fold_run(events, 1), condition, {}).little_error, 0.05);
+}
+
 TEST(Run, OneTokenHasNoTimePerToken) {
   const RunFigures figures = analyse_run(fold_run(serial_run(10, 1), 1), closed(1, 1), {});
   EXPECT_EQ(figures.series.count("tpot"), 0u);
