@@ -29,7 +29,10 @@ std::vector<double> run_values(const Json& row, const char* metric) {
 
 std::map<std::string, const Json*> by_key(const Json& report) {
   std::map<std::string, const Json*> rows;
-  for (const Json& row : report.at("rows")) rows[row.at("condition").at("key")] = &row;
+  for (const Json& row : report.at("rows")) {
+    const std::string key = row.at("condition").at("key"), system = row.at("condition").at("system");
+    rows[key + (system.empty() ? "" : "|system=" + system)] = &row;
+  }
   return rows;
 }
 

@@ -63,6 +63,11 @@ class Folder {
         else releases.push_back({event.time_ns, 1});
         break;
       case RunEventKind::Chunk: releases.push_back({event.time_ns, event.value}); break;
+      case RunEventKind::Prompted:
+        run_.short_prompts |= event.value < record.prompt_tokens;
+        record.prompt_tokens = event.value;
+        break;
+      case RunEventKind::Cached: record.cached_tokens = event.value; break;
       case RunEventKind::Claimed: record.claimed = event.value; break;
       case RunEventKind::Failed: record.failure = static_cast<Reason>(event.value); [[fallthrough]];
       case RunEventKind::Complete:

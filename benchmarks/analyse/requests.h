@@ -13,7 +13,8 @@ namespace naru::bench {
 struct RequestRecord {
   std::uint32_t id = 0;
   std::int64_t a = 0, s = 0, e = 0;
-  std::int64_t prompt_tokens = 0;
+  std::int64_t prompt_tokens = 0;       ///< as given, or as the system says
+  std::int64_t cached_tokens = 0;       ///< of them, not computed anew
   std::vector<std::int64_t> t;          ///< t_k: one stamp per output token
   std::vector<std::int32_t> ids;        ///< token ids, where the system gives them
   std::int64_t chunks = 0;              ///< releases of tokens
@@ -37,6 +38,7 @@ struct RunRecord {
   std::int64_t clock_step_ns = 0;
   std::int64_t end_ns = 0;
   bool multi_token_chunks = false;
+  bool short_prompts = false;  ///< the system read fewer tokens than given
   bool broken = false;  ///< events contradict each other
 };
 

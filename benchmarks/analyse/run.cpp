@@ -213,6 +213,9 @@ void add_checks(const RunRecord& run, const Condition& condition, RunFigures& fi
     if (record.ok() && !ordered) figures.reasons.push_back(Reason::Identity);
   }
   if (run.clock_step_ns != 0) figures.reasons.push_back(Reason::ClockStep);
+  if (run.short_prompts) figures.reasons.push_back(Reason::PromptLength);
+  const auto cached = [](const RequestRecord& record) { return record.cached_tokens > 0; };
+  if (std::any_of(run.requests.begin(), run.requests.end(), cached)) figures.reasons.push_back(Reason::PrefixCached);
   if (run.multi_token_chunks) figures.reasons.push_back(Reason::MultiToken);
   if (condition.scenario.kind == ScenarioKind::Burst) return;
   if (figures.little_error > 0.05) figures.reasons.push_back(Reason::Little);

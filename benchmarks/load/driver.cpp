@@ -29,6 +29,10 @@ class Recorder : public Sink {
   }
   void chunk(std::uint32_t request, std::int64_t count) override { log(RunEventKind::Chunk, request, count); }
   void claimed(std::uint32_t request, std::int64_t count) override { log(RunEventKind::Claimed, request, count); }
+  void prompted(std::uint32_t request, std::int64_t count, std::int64_t cached) override {
+    log(RunEventKind::Prompted, request, count);
+    if (cached > 0) log(RunEventKind::Cached, request, cached);
+  }
   void complete(std::uint32_t request) override {
     log(RunEventKind::Complete, request, 0);
     ended(false, {});

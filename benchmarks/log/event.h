@@ -32,6 +32,8 @@ enum class RunEventKind : std::uint8_t {
   DeviceStamp,  ///< value: the system's own stamp of its first token, from the start of the run
   ClockStep,    ///< value: nanoseconds that the wall clock moved against the monotonic one
   End,          ///< the run is whole
+  Prompted,     ///< value: prompt tokens that the system says it read
+  Cached,       ///< value: those of them that it says it did not compute anew
 };
 
 /// Serialised little-endian without padding, 24 bytes.

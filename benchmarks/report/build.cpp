@@ -77,6 +77,7 @@ Json reason_json(Reason reason, const std::string& detail) { return {{"code", in
 
 /// The gate's word on a row.
 Json gate_json(const Evidence& evidence, const Condition& condition) {
+  if (!condition.system.in_process) return nullptr;
   const auto found = evidence.gates.find(gate_key(condition.model.id, condition.device));
   return found == evidence.gates.end() ? Json(nullptr) : found->second;
 }
@@ -137,12 +138,10 @@ std::string evidence_root(const std::filesystem::path& folder, const Json& rows)
 Suite session_suite(const std::filesystem::path& folder, const Json& session) {
   const std::string text = read_file(folder / "suite.json");
   if (sha256(text) != session.at("suite_sha256")) fail(ErrorCode::InvalidArgument, "suite.json: its hash is not the journal's");
-  std::vector<std::string> devices;
-  for (const Json& row : session.at("rows")) {
-    const std::string device = row.at("device");
-    if (std::find(devices.begin(), devices.end(), device) == devices.end()) devices.push_back(device);
-  }
-  Suite suite = parse_suite(text, {});
+  SuiteTargets targets;
+  targets.systems.clear();
+  for (const Json& system : session.at("systems")) targets.systems.push_back({system.at("name"), system.at("boundary"), system.at("in_process")});
+  Suite suite = parse_suite(text, targets);
   const auto same = [&] {
     if (suite.rows.size() != session.at("rows").size()) return false;
     for (std::size_t i = 0; i < suite.rows.size(); ++i) {
@@ -150,7 +149,14 @@ Suite session_suite(const std::filesystem::path& folder, const Json& session) {
     }
     return true;
   };
-  if (!same()) suite = parse_suite(text, devices);
+  if (!same()) {
+    std::vector<std::string>& devices = targets.devices;
+    for (const Json& row : session.at("rows")) {
+      const std::string device = row.at("device");
+      if (std::find(devices.begin(), devices.end(), device) == devices.end()) devices.push_back(device);
+    }
+    suite = parse_suite(text, targets);
+  }
   if (!same()) fail(ErrorCode::InvalidArgument, "suite.json: its rows are not the session's");
   return suite;
 }

@@ -1,6 +1,7 @@
 // Sessions: rows in order, runs of a row, what goes into the journal.
 #include "benchmarks/session/session.h"
 
+#include <algorithm>
 #include <chrono>
 #include <ctime>
 #include <map>
@@ -88,12 +89,16 @@ class Session {
       }
       for (const Json& entry : journal_.entries()) {
         if (entry.at("kind") == "row_end") done_.insert(entry.at("id").get<std::string>());
-        if (entry.at("kind") == "gate") gates_[entry.at("model").get<std::string>() + "|" + entry.at("device").get<std::string>()] = true;
+        if (entry.at("kind") == "gate") gates_.insert(entry.at("model").get<std::string>() + "|" + entry.at("device").get<std::string>());
       }
     }
-    Json rows = Json::array();
-    for (const Condition& row : suite_.rows) rows.push_back({{"id", row.id()}, {"device", row.device}});
-    Json entry = {{"kind", "session"}, {"time", wall_time()}, {"suite_sha256", hash}, {"rows", rows}, {"seed", suite_.seed},
+    Json rows = Json::array(), systems = Json::array();
+    for (const Condition& row : suite_.rows) {
+      rows.push_back({{"id", row.id()}, {"device", row.device}});
+      const Json system = {{"name", row.system.name}, {"boundary", row.system.boundary}, {"in_process", row.system.in_process}};
+      if (std::find(systems.begin(), systems.end(), system) == systems.end()) systems.push_back(system);
+    }
+    Json entry = {{"kind", "session"}, {"time", wall_time()}, {"suite_sha256", hash}, {"rows", rows}, {"systems", systems}, {"seed", suite_.seed},
                   {"definitions", "kpm-1"}, {"resumed", !journal_.entries().empty()}};
     journal_.append(std::move(entry));
     Json facts = system_facts();
@@ -112,7 +117,7 @@ class Session {
   void run_row(const Condition& row, std::size_t index, std::size_t count) {
     const std::string id = row.id();
     const std::int64_t begin = now_ns();
-    say(fmt::format("[{}/{}] {} {} {}", index + 1, count, row.model.id, row.device, load_text(row)) + time_left(index, count));
+    say(fmt::format("[{}/{}] {} {} {}{}{}", index + 1, count, row.model.id, row.device, load_text(row), row.system.name.empty() ? "" : " on ", row.system.name) + time_left(index, count));
     RowEnd end{"measured", Reason::None, ""};
     try {
       check_time(row);
@@ -159,17 +164,18 @@ class Session {
                                                         static_cast<double>(std::max<std::int64_t>(0, left)) * 1e-9)};
   }
 
-  /// The model's file, or why there is none.
-  std::string model_path(const Condition& row) const {
+  /// The model's file, or why there is none; empty where the system has the model itself.
+  std::string model_path(const Condition& row, bool needed) const {
     const SuiteModel& model = row.model;
     const std::int64_t length = row.input_tokens + row.output_tokens;
     if (model.context > 0 && length > model.context) {
       throw RowEnd{"skipped", Reason::ContextTooShort, fmt::format("needs {} tokens, the model has {}", length, model.context)};
     }
-    const double needed = static_cast<double>(model.weights_bytes) + static_cast<double>(model.kv_bytes_per_token) * static_cast<double>(length) * row.scenario.concurrency;
+    if (!needed) return find_model(model.path, options_.suite_file).string();
+    const double bytes = static_cast<double>(model.weights_bytes) + static_cast<double>(model.kv_bytes_per_token) * static_cast<double>(length) * row.scenario.concurrency;
     const double has = memory_bytes_;
-    if (has > 0 && needed > has) {
-      throw RowEnd{"failed", Reason::OutOfMemory, fmt::format("needs {:.3g} B (weights and caches), the device has {:.3g} B", needed, has)};
+    if (has > 0 && bytes > has) {
+      throw RowEnd{"failed", Reason::OutOfMemory, fmt::format("needs {:.3g} B (weights and caches), the device has {:.3g} B", bytes, has)};
     }
     if (model.path.empty()) throw RowEnd{"skipped", Reason::NoModelFile, "the suite declares the model and names no file"};
     const std::filesystem::path path = find_model(model.path, options_.suite_file);
@@ -179,10 +185,10 @@ class Session {
 
   void measure(const Condition& row, const std::string& id) {
     memory_bytes_ = static_cast<double>(sysconf_memory());
-    const std::string path = model_path(row);
+    const std::unique_ptr<System> system = make_system_(row);
+    const std::string path = model_path(row, system->needs_model_file());
     probe(row.device);
     gate(row, path);
-    const std::unique_ptr<System> system = make_system_(row);
     const LoadResult loaded = load(*system, row, id, path);
     RunPlan plan;
     plan.scenario = row.scenario;
@@ -201,6 +207,7 @@ class Session {
 
   LoadResult load(System& system, const Condition& row, const std::string& id, const std::string& path) {
     Workload workload;
+    workload.model = row.model.id;
     workload.model_path = path;
     workload.generates = row.model.generates;
     workload.shapes = row.model.shapes;
@@ -237,8 +244,7 @@ class Session {
 
   void gate(const Condition& row, const std::string& path) {
     const std::string key = row.model.id + "|" + row.device;
-    if (!options_.gate || !row.model.gate || gates_.count(key) != 0) return;
-    gates_[key] = true;
+    if (!options_.gate || !row.model.gate || !row.system.in_process || !gates_.insert(key).second) return;
     say("    accuracy gate of " + row.model.id);
     Json result;
     try {
@@ -297,8 +303,8 @@ class Session {
   Journal journal_;
   SessionOutcome outcome_;
   std::vector<std::unique_ptr<EnergyProvider>> providers_;
-  std::set<std::string> done_, probed_;
-  std::map<std::string, bool> gates_;
+  std::set<std::string> done_, probed_, gates_;
+
   std::map<std::string, std::string> hashes_;
   std::int64_t start_ns_ = 0, run_start_ns_ = 0, longest_row_ns_ = 0;
   double memory_bytes_ = 0;

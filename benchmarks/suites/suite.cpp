@@ -154,14 +154,14 @@ void check_lengths(const Grid& grid, const SuiteModel& model, std::size_t index)
   }
 }
 
-void add_rows(const Grid& grid, const SuiteModel& model, std::vector<Condition>& rows) {
+void add_rows(const Grid& grid, const SuiteModel& model, const SystemLabel& system, std::vector<Condition>& rows) {
   for (const std::string& device : grid.devices)
     for (const std::int64_t input : grid.inputs)
       for (const std::int64_t output : grid.outputs)
         for (const std::int64_t batch : grid.batches)
           for (const std::int64_t load : grid.loads)
             for (const double rate : grid.rates) {
-              Condition row{model, device, input, output, batch, grid.scenario, grid.limits};
+              Condition row{model, system, device, input, output, batch, grid.scenario, grid.limits};
               row.scenario.concurrency = static_cast<int>(load);
               row.scenario.rate = rate;
               rows.push_back(std::move(row));
@@ -192,26 +192,26 @@ std::string Condition::key() const {
     shapes += (shapes.empty() ? "" : ",") + name + "=";
     for (std::size_t i = 0; i < dims.size(); ++i) shapes += (i == 0 ? "" : "x") + std::to_string(dims[i]);
   }
-  return fmt::format("model={}|precision={}/{}/{}|shapes={}|in={}|out={}|batch={}|scenario={}|load={}|requests={}|limit={}|device={}|parallel=1|speculative=0|prefix_cache=0|boundary=B-tok",
+  return fmt::format("model={}|precision={}/{}/{}|shapes={}|in={}|out={}|batch={}|scenario={}|load={}|requests={}|limit={}|device={}|parallel=1|speculative=0|prefix_cache=0|boundary={}",
                      model.id, model.weights, model.activations, model.kv, shapes, input_tokens, output_tokens, batch,
-                     to_string(scenario.kind), load_of(*this), scenario.requests, scenario.limit_ns, device);
+                     to_string(scenario.kind), load_of(*this), scenario.requests, scenario.limit_ns, device, system.boundary);
 }
 
-std::string Condition::id() const { return sha256(key()).substr(0, 12); }
+std::string Condition::id() const { return sha256(key() + (system.name.empty() ? "" : "|system=" + system.name)).substr(0, 12); }
 
 nlohmann::json Condition::to_json() const {
-  nlohmann::json json = {{"model", model.id}, {"kind", model.generates ? "generate" : "infer"},
+  nlohmann::json json = {{"model", model.id}, {"system", system.name}, {"kind", model.generates ? "generate" : "infer"},
           {"precision", {{"weights", model.weights}, {"activations", model.activations}, {"kv", model.kv}}},
           {"input_tokens", input_tokens}, {"output_tokens", output_tokens}, {"batch", batch},
           {"scenario", to_string(scenario.kind)}, {"concurrency", scenario.concurrency}, {"rate", scenario.rate},
-          {"requests", scenario.requests}, {"limit_ns", scenario.limit_ns}, {"device", device}, {"boundary", "B-tok"},
+          {"requests", scenario.requests}, {"limit_ns", scenario.limit_ns}, {"device", device}, {"boundary", system.boundary},
           {"prefix_cache", false}, {"speculative", false}, {"key", key()}};
   json["limits_ns"] = {{"ttft", limits.ttft_ns}, {"tpot", limits.tpot_ns}, {"latency", limits.latency_ns}};
   for (const auto& [name, dims] : model.shapes) json["shapes"][name] = dims;
   return json;
 }
 
-Suite parse_suite(const std::string& text, const std::vector<std::string>& devices) {
+Suite parse_suite(const std::string& text, const SuiteTargets& targets) {
   const nlohmann::json json = nlohmann::json::parse(text, nullptr, false);
   if (json.is_discarded()) fail(ErrorCode::InvalidArgument, "suite: it is no JSON");
   Fields fields(json, "suite");
@@ -245,26 +245,26 @@ Suite parse_suite(const std::string& text, const std::vector<std::string>& devic
     if (!known.emplace(model.id, model).second) fail(ErrorCode::InvalidArgument, "models[{}]: '{}' is there twice", i, model.id);
   }
   for (std::size_t i = 0; i < grids->size(); ++i) {
-    const Grid grid = read_grid((*grids)[i], i, devices);
+    const Grid grid = read_grid((*grids)[i], i, targets.devices);
     for (const std::string& id : grid.models) {
       const auto model = known.find(id);
       if (model == known.end()) fail(ErrorCode::InvalidArgument, "grids[{}]: unknown model '{}'", i, id);
       check_lengths(grid, model->second, i);
-      add_rows(grid, model->second, suite.rows);
+      for (const SystemLabel& system : targets.systems) add_rows(grid, model->second, system, suite.rows);
     }
   }
   if (suite.rows.empty()) fail(ErrorCode::InvalidArgument, "suite: no rows");
-  std::map<std::string, int> keys;
+  std::map<std::string, int> ids;
   for (const Condition& row : suite.rows) {
-    if (++keys[row.key()] == 2) fail(ErrorCode::InvalidArgument, "suite: two rows have the condition {}", row.key());
+    if (++ids[row.id()] == 2) fail(ErrorCode::InvalidArgument, "suite: two rows have the condition {}", row.key());
   }
   return suite;
 }
 
 std::vector<std::size_t> extremes_first(const std::vector<Condition>& rows) {
-  using Group = std::tuple<std::string, std::string, ScenarioKind>;
+  using Group = std::tuple<std::string, std::string, std::string, ScenarioKind>;
   std::map<Group, std::vector<Axis>> axes;
-  const auto group = [](const Condition& row) { return Group(row.model.id, row.device, row.scenario.kind); };
+  const auto group = [](const Condition& row) { return Group(row.model.id, row.system.name, row.device, row.scenario.kind); };
   const auto values = [](const Condition& row) {
     return std::vector<double>{static_cast<double>(row.input_tokens), static_cast<double>(row.output_tokens),
                                static_cast<double>(row.batch), load_of(row)};

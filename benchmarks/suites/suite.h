@@ -34,9 +34,17 @@ struct Limits {
   std::int64_t latency_ns = 0;
 };
 
+/// A system under test as a row knows it.
+struct SystemLabel {
+  std::string name;                ///< empty where a session has only one
+  std::string boundary = "B-tok";  ///< where times are taken: B-tok, B-text, B-net
+  bool in_process = true;          ///< this process runs it: accuracy gates can be run
+};
+
 /// One row of the report: one model under one condition.
 struct Condition {
   SuiteModel model;
+  SystemLabel system;
   std::string device;
   std::int64_t input_tokens = 0, output_tokens = 0;
   std::int64_t batch = 1;
@@ -45,7 +53,7 @@ struct Condition {
 
   /// The condition key of METRICS: model, precision, lengths, scenario, load, devices and so on.
   std::string key() const;
-  /// 12 hexadecimal digits of the key's hash.
+  /// 12 hexadecimal digits of the hash of the key and the system's name.
   std::string id() const;
   /// The key's parts for reports.
   nlohmann::json to_json() const;
@@ -61,9 +69,14 @@ struct Suite {
   std::string text;             ///< the file
 };
 
-/// @param devices what replaces the devices that the suite names; empty: keep those.
+/// What a session measures a suite on.
+struct SuiteTargets {
+  std::vector<std::string> devices;  ///< instead of those that the suite names; empty: keep these
+  std::vector<SystemLabel> systems = {SystemLabel{}};
+};
+
 /// @throws Error InvalidArgument naming the field: unknown, of the wrong kind, or a grid without rows.
-Suite parse_suite(const std::string& text, const std::vector<std::string>& devices);
+Suite parse_suite(const std::string& text, const SuiteTargets& targets);
 /// A file, or the name of a suite that comes with naru.
 std::string suite_text(const std::string& name_or_file);
 

@@ -29,6 +29,9 @@ Reason reason_of(ErrorCode code) {
 Reason reason_of_current_error(std::string& detail) {
   try {
     throw;
+  } catch (const Failure& failure) {
+    detail = failure.what();
+    return failure.reason();
   } catch (const Error& error) {
     detail = error.what();
     return reason_of(error.code());

