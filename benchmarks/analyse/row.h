@@ -42,6 +42,9 @@ struct RunFigures {
 
 RunFigures analyse_run(const RunRecord& run, const Condition& condition, const RowFacts& facts);
 
+/// Whether one run keeps the limits of its row as often as asked.
+bool keeps_limits(const RunFigures& figures, const Condition& condition);
+
 /// The row: for each metric the estimate, its interval, percentiles, effective samples and per-run
 /// values; status and reasons.
 nlohmann::json summarise_row(const std::vector<RunFigures>& runs);

@@ -156,6 +156,18 @@ void add_energy(const RunRecord& run, double tokens, double completions, RunFigu
   if (completions > 0) figures.scalars["energy_per_request"] = joules / completions;
 }
 
+/// How much faster the last quarter of the window was than the first.
+double drift(const RunRecord& run, const RunFigures& figures) {
+  const std::int64_t quarter = (figures.window_end_ns - figures.window_begin_ns) / 4;
+  double first = 0, last = 0;
+  for (const RequestRecord& record : run.requests) {
+    if (!record.ok() || !in_window(record.e, figures)) continue;
+    first += record.e <= figures.window_begin_ns + quarter ? 1 : 0;
+    last += record.e > figures.window_end_ns - quarter ? 1 : 0;
+  }
+  return first > 0 ? last / first - 1 : 0;
+}
+
 void add_rates(const RunRecord& run, const Condition& condition, const RowFacts& facts, RunFigures& figures) {
   const double window = seconds(figures.window_end_ns - figures.window_begin_ns);
   double tokens = 0, all_tokens = 0, completions = 0, good = 0, good_all = 0, arrivals = 0, arrival_time = 0, flight = 0;
@@ -185,11 +197,11 @@ void add_rates(const RunRecord& run, const Condition& condition, const RowFacts&
   } else {
     out["samples_per_s"] = out["requests_per_s"] * static_cast<double>(condition.batch);
   }
-  const Limits& limits = condition.limits;
-  if (limits.ttft_ns + limits.tpot_ns + limits.latency_ns > 0) {
+  if (condition.limits.any()) {
     out["goodput"] = good / window;
     out["attainment"] = good_all / static_cast<double>(run.requests.size());
   }
+  if (condition.scenario.kind == ScenarioKind::Sustained) out["drift"] = drift(run, figures);
   out["in_flight"] = flight / window;
   out["failed_share"] = static_cast<double>(figures.failed) / static_cast<double>(run.requests.size());
   figures.little_error = flight > 0 ? std::abs(flight - arrival_time) / flight : 0;
@@ -224,6 +236,11 @@ void add_checks(const RunRecord& run, const Condition& condition, RunFigures& fi
 }
 
 }  // namespace
+
+bool keeps_limits(const RunFigures& figures, const Condition& condition) {
+  const auto found = figures.scalars.find("attainment");
+  return found != figures.scalars.end() && found->second >= condition.limits.attainment;
+}
 
 RunFigures analyse_run(const RunRecord& run, const Condition& condition, const RowFacts& facts) {
   RunFigures figures;

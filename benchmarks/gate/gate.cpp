@@ -48,7 +48,7 @@ void compare(const Tensor& actual, const Tensor& expected, const SuiteModel& lim
 nlohmann::json gate_outputs(const Condition& condition, const std::string& path, int threads) {
   Engine device(engine_options(device_list(condition.device), threads)), reference(engine_options({"reference"}, threads));
   const Model model = device.load(path);
-  const std::vector<Datum> inputs = random_inputs(model, condition.model.shapes, 1);
+  const std::vector<Datum> inputs = random_inputs(model, at_batch(condition.model.inputs, 1), 1);
   const std::vector<Datum> actual = model.create_session().run(inputs);
   const std::vector<Datum> expected = reference.load(path).create_session().run(inputs);
   OutputDifference difference;

@@ -134,6 +134,7 @@ void hand_in(System& system, const RunPlan& plan, std::uint32_t id, Recorder& re
   request.id = id;
   request.sample = id % plan.samples;
   request.max_tokens = plan.max_tokens;
+  request.ignore_end = plan.ignore_end;
   if (!plan.prompts.empty()) request.prompt = plan.prompts[id % plan.prompts.size()];
   recorder.log(RunEventKind::Handed, id, static_cast<std::int64_t>(request.prompt.size()));
   try {
@@ -149,9 +150,11 @@ void hand_in(System& system, const RunPlan& plan, std::uint32_t id, Recorder& re
 int issue(System& system, const RunPlan& plan, RawLog& log, Recorder& recorder) {
   const Scenario& scenario = plan.scenario;
   const std::vector<std::int64_t> arrivals = arrivals_ns(scenario, plan.seed);
+  const int count = scenario.open_loop() ? static_cast<int>(arrivals.size()) : scenario.requests;
   const std::int64_t limit = recorder.start_ns() + scenario.limit_ns;
   int handed = 0;
-  for (const std::int64_t arrival : arrivals) {
+  while (handed < count) {
+    const std::int64_t arrival = scenario.open_loop() ? arrivals[static_cast<std::size_t>(handed)] : 0;
     if (scenario.open_loop()) {
       if (!recorder.wait_for_time(recorder.start_ns() + arrival, plan.stop)) break;
     } else if (!recorder.wait_below(handed, scenario.concurrency, limit, plan.stop) || now_ns() >= limit) {

@@ -17,6 +17,7 @@ struct RunPlan {
   std::uint64_t seed = 1;                            ///< of the arrivals
   std::vector<std::vector<std::int32_t>> prompts;    ///< empty for models that do not generate
   std::int64_t max_tokens = 0;
+  bool ignore_end = true;                            ///< else an end token ends an answer early
   std::uint32_t samples = 1;
   std::int64_t timeout_ns = 600'000'000'000;         ///< for all that is under way when handing in ends
   const std::atomic<bool>* stop = nullptr;           ///< set from outside: end early

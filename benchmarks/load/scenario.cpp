@@ -8,12 +8,13 @@
 namespace naru::bench {
 
 const char* to_string(ScenarioKind kind) noexcept {
-  constexpr const char* kNames[] = {"closed", "poisson", "burst", "trace"};
+  constexpr const char* kNames[] = {"closed", "poisson", "burst", "trace", "capacity", "sustained", "cold_start"};
   return kNames[static_cast<std::size_t>(kind)];
 }
 
 std::vector<std::int64_t> arrivals_ns(const Scenario& scenario, std::uint64_t seed) {
   if (scenario.kind == ScenarioKind::Trace) return scenario.trace_ns;
+  if (!scenario.open_loop()) return {};
   std::vector<std::int64_t> arrivals(static_cast<std::size_t>(scenario.requests), 0);
   if (scenario.kind != ScenarioKind::Poisson) return arrivals;
   Random random(seed);

@@ -1,8 +1,10 @@
 // From evidence to a report.
+#include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "benchmarks/analyse/audit.h"
 #include "benchmarks/analyse/row.h"
 #include "benchmarks/log/journal.h"
 #include "benchmarks/log/raw_log.h"
@@ -18,6 +20,8 @@ using Json = nlohmann::json;
 /// The last word of the journal about every row.
 struct RowEvidence {
   std::map<int, Json> runs;
+  std::map<int, Json> loads;  ///< by run, where each loads anew
+  std::vector<Json> audit;
   Json load;
   Json end;
 };
@@ -41,10 +45,15 @@ Evidence read_evidence(const std::filesystem::path& folder) {
     if (kind == "probe") evidence.probes[entry.at("device")] = entry.at("peaks");
     if (kind == "gate") evidence.gates[gate_key(entry.at("model"), entry.at("device"))] = entry.at("result");
     if (kind == "row_begin") evidence.rows[entry.at("id")] = {};
-    if (kind == "load") evidence.rows[entry.at("id")].load = entry;
+    if (kind == "load") {
+      RowEvidence& row = evidence.rows[entry.at("id")];
+      row.load = row.loads[entry.at("run")] = entry;
+    }
     if (kind == "run") evidence.rows[entry.at("id")].runs[entry.at("run")] = entry;
     if (kind == "row_end" || kind == "row_skipped") evidence.rows[entry.at("id")].end = entry;
-    evidence.last = entry;
+    if (kind == "audit_begin") evidence.rows[entry.at("id")].audit.clear();
+    if (kind == "audit") evidence.rows[entry.at("id")].audit.push_back(entry);
+    if (kind.rfind("audit", 0) != 0) evidence.last = entry;
   }
   if (evidence.session.is_null()) fail(ErrorCode::InvalidArgument, "folder '{}': its journal holds no session", folder.string());
   return evidence;
@@ -65,12 +74,29 @@ RowFacts row_facts(const Evidence& evidence, const RowEvidence& row, const Condi
   return facts;
 }
 
-RunFigures analyse_file(const std::filesystem::path& folder, const Json& run, const Condition& condition, const RowFacts& facts) {
+/// @param tokens what each request was asked for, exactly; 0: any length.
+RunRecord read_run(const std::filesystem::path& folder, const Json& run, std::int64_t tokens) {
   const std::filesystem::path path = folder / run.at("file").get<std::string>();
   if (sha256_file(path) != run.at("sha256")) fail(ErrorCode::InvalidArgument, "raw log '{}': its hash is not the journal's", path.string());
   const RawRun raw = read_raw_log(path);
   if (!raw.whole) fail(ErrorCode::InvalidArgument, "raw log '{}': it is cut off or damaged", path.string());
-  return analyse_run(fold_run(raw.events, condition.output_tokens), condition, facts);
+  return fold_run(raw.events, tokens);
+}
+
+AuditRun audit_run(const std::string& name) {
+  const auto found = std::find_if(std::begin(kAuditRuns), std::end(kAuditRuns), [&](AuditRun run) { return to_string(run) == name; });
+  if (found == std::end(kAuditRuns)) fail(ErrorCode::InvalidArgument, "journal: unknown audit test '{}'", name);
+  return *found;
+}
+
+Json audit_json(const std::filesystem::path& folder, const RowEvidence& row, const std::vector<RunFigures>& reported, const Condition& condition) {
+  AuditRuns runs;
+  for (const Json& entry : row.audit) {
+    const AuditRun run = audit_run(entry.at("test"));
+    const std::int64_t asked = run == AuditRun::EndToken ? 0 : audit_tokens(run, condition.output_tokens);
+    runs[run].push_back(read_run(folder, entry, asked));
+  }
+  return judge_audit(runs, reported, condition);
 }
 
 Json reason_json(Reason reason, const std::string& detail) { return {{"code", info_of(reason).code}, {"detail", detail}}; }
@@ -82,16 +108,52 @@ Json gate_json(const Evidence& evidence, const Condition& condition) {
   return found == evidence.gates.end() ? Json(nullptr) : found->second;
 }
 
+/// Of a run that is one request, rates would mean nothing.
+void keep_cold_start(const Json& load, RunFigures& figures) {
+  const std::string first = figures.series.count("ttft") != 0 ? "ttft" : "latency";
+  std::map<std::string, double> scalars;
+  if (const auto found = figures.series.find(first); found != figures.series.end() && !found->second.empty()) {
+    scalars["cold_start"] = load.at("total_s").get<double>() + found->second.front();
+  }
+  figures.scalars = std::move(scalars);
+}
+
+/// The search again from its runs: the largest rate below the first that broke the limits.
+Json capacity_row(const RowEvidence& row, const std::vector<RunFigures>& runs, const Condition& condition) {
+  std::map<double, std::vector<RunFigures>> by_rate;
+  std::size_t next = 0;
+  for (const auto& [index, run] : row.runs) by_rate[run.at("rate")].push_back(runs[next++]);
+  double capacity = 0;
+  bool broken = false;
+  Json search = Json::array();
+  for (const auto& [rate, own] : by_rate) {
+    const bool kept = std::all_of(own.begin(), own.end(), [&](const RunFigures& figures) { return keeps_limits(figures, condition); });
+    broken |= !kept;
+    if (!broken) capacity = rate;
+    search.push_back({{"rate", rate}, {"runs", own.size()}, {"kept", kept}});
+  }
+  Json json = summarise_row(by_rate.at(capacity > 0 ? capacity : by_rate.begin()->first));
+  json["metrics"]["capacity"] = {{"estimate", capacity}, {"runs", Json::array()}};
+  json["search"] = search;
+  if (capacity > 0) return json;
+  json["status"] = "failed";
+  json["reasons"].insert(json["reasons"].begin(), reason_json(Reason::NoCapacity, fmt::format("from {:.3g} requests/s", by_rate.begin()->first)));
+  return json;
+}
+
 Json measured_row(const std::filesystem::path& folder, const Evidence& evidence, const RowEvidence& row, const Condition& condition) {
   std::vector<RunFigures> runs;
   Json files = Json::array();
   const RowFacts facts = row_facts(evidence, row, condition);
   for (const auto& [index, run] : row.runs) {
-    runs.push_back(analyse_file(folder, run, condition, facts));
+    runs.push_back(analyse_run(read_run(folder, run, condition.output_tokens), condition, facts));
+    if (condition.scenario.kind == ScenarioKind::ColdStart) keep_cold_start(row.loads.at(index), runs.back());
     files.push_back({{"file", run.at("file")}, {"sha256", run.at("sha256")}, {"seed", run.at("seed")}});
   }
-  Json json = summarise_row(runs);
+  Json json = condition.scenario.kind == ScenarioKind::Capacity ? capacity_row(row, runs, condition) : summarise_row(runs);
+  for (const Json& entry : row.audit) files.push_back({{"file", entry.at("file")}, {"sha256", entry.at("sha256")}, {"seed", entry.at("seed")}});
   json["files"] = files;
+  json["audit"] = audit_json(folder, row, runs, condition);
   for (const auto& [index, run] : row.runs) {
     const std::string failure = run.at("failure");
     if (!failure.empty() && !json["reasons"].empty()) json["reasons"][0]["detail"] = failure;
@@ -134,7 +196,7 @@ std::string evidence_root(const std::filesystem::path& folder, const Json& rows)
   return sha256(list);
 }
 
-/// The suite with the devices that the session ran.
+/// The suite with the devices and systems that the session ran.
 Suite session_suite(const std::filesystem::path& folder, const Json& session) {
   const std::string text = read_file(folder / "suite.json");
   if (sha256(text) != session.at("suite_sha256")) fail(ErrorCode::InvalidArgument, "suite.json: its hash is not the journal's");
@@ -162,6 +224,8 @@ Suite session_suite(const std::filesystem::path& folder, const Json& session) {
 }
 
 }  // namespace
+
+Suite suite_of(const std::filesystem::path& folder) { return session_suite(folder, read_evidence(folder).session); }
 
 Json build_report(const std::filesystem::path& folder) {
   const Evidence evidence = read_evidence(folder);

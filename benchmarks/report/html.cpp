@@ -39,6 +39,7 @@ class Page {
     power();
     loading();
     checks();
+    audit_tests();
     system();
     definitions();
     files();
@@ -77,7 +78,7 @@ class Page {
     const std::vector<const Json*> rows = rows_of_kind(report_, kind);
     if (rows.empty()) return;
     heading(title);
-    const std::vector<Column>& columns = summary_columns(std::string(kind) == "generate");
+    const std::vector<Column> columns = summary_columns(report_, std::string(kind) == "generate");
     std::vector<std::string> heads = {w("model"), w("precision"), w("device"), w("work"), w("load"), w("status"), w("gate")};
     const std::size_t numeric = heads.size();
     for (const Column& column : columns) heads.push_back(column_title(column, language_));
@@ -105,8 +106,8 @@ class Page {
     const Json& condition = entry.at("condition");
     const Json& precision = condition.at("precision");
     std::string kv = precision.at("kv");
-    return {text(condition.at("model")), text(precision.at("weights")) + "/" + text(precision.at("activations")) + (kv.empty() ? "" : "/" + escape(kv)),
-            text(condition.at("device")), escape(work_text(entry, language_)), escape(load_text(entry))};
+    return {escape(model_text(entry)), text(precision.at("weights")) + "/" + text(precision.at("activations")) + (kv.empty() ? "" : "/" + escape(kv)),
+            escape(device_text(entry)), escape(work_text(entry, language_)), escape(load_text(entry))};
   }
 
   void charts() {
@@ -123,7 +124,7 @@ class Page {
     for (const Json* entry : rows_of_kind(report_, kind)) {
       const Figure figure = figure_of(*entry, column.metric, column.statistic);
       if (!headline_allowed(*entry) || !figure.estimate) continue;
-      Bar bar{entry->at("condition").at("model").get<std::string>() + " · " + entry->at("condition").at("device").get<std::string>() + " · " + work_text(*entry, language_) + " · " + load_text(*entry),
+      Bar bar{model_text(*entry) + " · " + device_text(*entry) + " · " + work_text(*entry, language_) + " · " + load_text(*entry),
               *figure.estimate * factor, 0, 0, figure_text(figure, factor)};
       if (figure.low && figure.high) {
         bar.low = *figure.low * factor;
@@ -153,10 +154,10 @@ class Page {
     row({w("model"), w("device"), w("gate"), w("value")}, "th");
     std::string last;
     for (const Json& entry : report_.at("rows")) {
-      const std::string name = text(entry.at("condition").at("model")) + "|" + text(entry.at("condition").at("device"));
+      const std::string name = model_text(entry) + "|" + device_text(entry);
       if (!entry.at("gate").is_object() || name == last) continue;
       last = name;
-      row({text(entry.at("condition").at("model")), text(entry.at("condition").at("device")), gate_text(entry, language_), gate_figures(entry.at("gate"))});
+      row({escape(model_text(entry)), escape(device_text(entry)), gate_text(entry, language_), gate_figures(entry.at("gate"))});
     }
     html_ += "</table>\n";
   }
@@ -191,7 +192,7 @@ class Page {
       std::string phases;
       for (const Json& phase : load.at("phases")) phases += text(phase.at("name")) + " " + number_text(phase.at("s").get<double>(), 1e3) + " ms, ";
       const auto mib = [&](const char* key) { return number_text(load.at(key).get<double>(), 1.0 / 1048576); };
-      row({text(entry.at("condition").at("model")), text(entry.at("condition").at("device")), escape(work_text(entry, language_)),
+      row({escape(model_text(entry)), escape(device_text(entry)), escape(work_text(entry, language_)),
            phases + "= " + number_text(load.at("total_s").get<double>(), 1) + " s", mib("weights_bytes") + " / " + mib("workspace_bytes") + " / " + mib("kv_bytes") + " MiB"});
     }
     html_ += "</table>\n";
@@ -210,8 +211,22 @@ class Page {
         little = std::max(little, run.at("little_error").get<double>());
       }
       if (requests == 0) continue;
-      row({text(entry.at("condition").at("model")), text(entry.at("condition").at("device")), escape(work_text(entry, language_)), escape(load_text(entry)),
+      row({escape(model_text(entry)), escape(device_text(entry)), escape(work_text(entry, language_)), escape(load_text(entry)),
            std::to_string(requests), std::to_string(failed), fmt::format("{:.2f} %", 100 * little)}, "td", 4);
+    }
+    html_ += "</table>\n";
+  }
+
+  void audit_tests() {
+    if (!any_audit(report_)) return;
+    heading("audit_tests");
+    html_ += "<table>";
+    row({w("model"), w("device"), w("work"), w("load"), w("test"), w("result"), w("detail")}, "th");
+    for (const Json& entry : report_.at("rows")) {
+      if (!entry.contains("audit")) continue;
+      for (const Json& test : entry.at("audit")) {
+        row({escape(model_text(entry)), escape(device_text(entry)), escape(work_text(entry, language_)), escape(load_text(entry)), text(test.at("test")), text(test.at("result")), text(test.at("detail"))});
+      }
     }
     html_ += "</table>\n";
   }

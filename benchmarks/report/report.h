@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "benchmarks/suites/suite.h"
+
 namespace naru::bench {
 
 enum class Language { English = 0, Korean = 1 };
@@ -13,6 +15,9 @@ enum class Language { English = 0, Korean = 1 };
 /// Reads journal and raw logs of `folder`; a pure function of their bytes.
 /// @throws Error Io, InvalidArgument when the evidence is broken.
 nlohmann::json build_report(const std::filesystem::path& folder);
+
+/// The suite of a session's folder with the devices and systems that it ran. @throws Error as build_report.
+Suite suite_of(const std::filesystem::path& folder);
 
 /// The files of a report: name below the folder and content.
 struct ReportFile {

@@ -43,14 +43,14 @@ std::string markdown_row(const std::vector<std::string>& cells) {
 std::string markdown_table(const Json& report, const std::string& kind, Language language) {
   const std::vector<const Json*> rows = rows_of_kind(report, kind);
   if (rows.empty()) return "";
-  const std::vector<Column>& columns = summary_columns(kind == "generate");
+  const std::vector<Column> columns = summary_columns(report, kind == "generate");
   std::vector<std::string> heads = {word("model", language), word("device", language), word("work", language), word("load", language)};
   for (const Column& column : columns) heads.push_back(column_title(column, language));
   for (const char* key : {"gate", "status", "reasons"}) heads.push_back(word(key, language));
   std::string text = std::string("\n## ") + word(kind == "generate" ? "language_models" : "networks", language) + "\n\n" + markdown_row(heads);
   text += markdown_row(std::vector<std::string>(heads.size(), "---"));
   for (const Json* row : rows) {
-    std::vector<std::string> cells = {row->at("condition").at("model"), row->at("condition").at("device"), work_text(*row, language), load_text(*row)};
+    std::vector<std::string> cells = {model_text(*row), device_text(*row), work_text(*row, language), load_text(*row)};
     for (const Column& column : columns) {
       const Figure figure = headline_allowed(*row) ? figure_of(*row, column.metric, column.statistic) : Figure{};
       cells.push_back(figure_text(figure, shown_unit(find_metric(column.metric)->unit).factor));
@@ -66,10 +66,10 @@ std::string markdown_table(const Json& report, const std::string& kind, Language
 }  // namespace
 
 std::string render_csv(const Json& report) {
-  std::string text = "row,model,device,kind,work,load,boundary,status,gate,metric,statistic,unit,estimate,low,high\n";
+  std::string text = "row,model,system,device,kind,work,load,boundary,status,gate,metric,statistic,unit,estimate,low,high\n";
   for (const Json& row : report.at("rows")) {
     const Json& condition = row.at("condition");
-    const std::string head = cell(row.at("id")) + "," + cell(condition.at("model")) + "," + cell(condition.at("device")) + "," +
+    const std::string head = cell(row.at("id")) + "," + cell(model_text(row)) + "," + cell(condition.at("system")) + "," + cell(condition.at("device")) + "," +
                              cell(condition.at("kind")) + "," + cell(work_text(row, Language::English)) + "," + cell(load_text(row)) + "," +
                              cell(condition.at("boundary")) + "," + cell(row.at("status")) + "," + cell(gate_text(row, Language::English));
     if (row.at("metrics").empty()) text += head + ",,,,,,\n";
@@ -101,7 +101,7 @@ std::string render_junit(const Json& report) {
   int failures = 0, skipped = 0;
   for (const Json& row : report.at("rows")) {
     const std::string status = row.at("status"), reasons = escape(reasons_text(row, Language::English));
-    std::string name = row.at("condition").at("model").get<std::string>() + " " + row.at("condition").at("device").get<std::string>() + " " +
+    std::string name = model_text(row) + " " + device_text(row) + " " +
                        work_text(row, Language::English) + " " + load_text(row);
     cases += "  <testcase classname=\"" + escape(report.at("suite")) + "\" name=\"" + escape(name) + "\">";
     if (status == "skipped") {

@@ -1,6 +1,7 @@
 // Words and figures of the views.
 #include "benchmarks/report/view.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <nlohmann/json.hpp>
@@ -55,6 +56,7 @@ std::string work_text(const nlohmann::json& row, Language language) {
   std::string text = fmt::format("{} {}", word("batch", language), condition.at("batch").get<int>());
   if (condition.contains("shapes")) {
     for (const auto& [name, dims] : condition.at("shapes").items()) {
+      if (dims.size() < 2) continue;
       text += ", ";
       for (std::size_t i = 1; i < dims.size(); ++i) text += (i == 1 ? "" : "x") + std::to_string(dims[i].get<int>());
     }
@@ -66,7 +68,8 @@ std::string load_text(const nlohmann::json& row) {
   const nlohmann::json& condition = row.at("condition");
   const std::string scenario = condition.at("scenario");
   if (scenario == "poisson") return fmt::format("poisson {}/s", condition.at("rate").get<double>());
-  return scenario == "closed" ? fmt::format("closed {}", condition.at("concurrency").get<int>()) : scenario;
+  const bool clients = scenario == "closed" || scenario == "sustained";
+  return clients ? fmt::format("{} {}", scenario, condition.at("concurrency").get<int>()) : scenario;
 }
 
 Figure figure_of(const nlohmann::json& row, const std::string& metric, const std::string& statistic) {
@@ -97,12 +100,28 @@ std::string figure_text(const Figure& figure, double factor) {
   return text;
 }
 
-const std::vector<Column>& summary_columns(bool generates) {
+std::string device_text(const nlohmann::json& row) {
+  const std::string system = row.at("condition").at("system"), device = row.at("condition").at("device");
+  return system.empty() ? device : system + " · " + device;
+}
+
+std::string model_text(const nlohmann::json& row) {
+  const nlohmann::json& condition = row.at("condition");
+  return condition.at("model").get<std::string>() + (condition.value("synthetic", false) ? " (synth)" : "");
+}
+
+std::vector<Column> summary_columns(const nlohmann::json& report, bool generates) {
   static const std::vector<Column> kGenerate = {{"output_tokens_per_s", "mean"}, {"ttft", "mean"}, {"ttft", "p90"}, {"tpot", "mean"}, {"tpot", "p90"},
-                                                {"latency", "mean"}, {"goodput", "mean"}, {"mbu", "mean"}, {"energy_per_token", "mean"}};
+                                                {"latency", "mean"}, {"goodput", "mean"}, {"capacity", "mean"}, {"cold_start", "mean"}, {"mbu", "mean"}, {"energy_per_token", "mean"}};
   static const std::vector<Column> kInfer = {{"samples_per_s", "mean"}, {"latency", "mean"}, {"latency", "p50"}, {"latency", "p90"},
-                                             {"latency", "p99"}, {"requests_per_s", "mean"}, {"energy_per_request", "mean"}};
-  return generates ? kGenerate : kInfer;
+                                             {"latency", "p99"}, {"goodput", "mean"}, {"capacity", "mean"}, {"cold_start", "mean"}, {"energy_per_request", "mean"}};
+  const std::vector<const nlohmann::json*> rows = rows_of_kind(report, generates ? "generate" : "infer");
+  std::vector<Column> columns;
+  for (const Column& column : generates ? kGenerate : kInfer) {
+    const auto shown = [&](const nlohmann::json* row) { return headline_allowed(*row) && figure_of(*row, column.metric, column.statistic).estimate; };
+    if (columns.size() < 2 || std::any_of(rows.begin(), rows.end(), shown)) columns.push_back(column);
+  }
+  return columns;
 }
 
 std::string column_title(const Column& column, Language language) {
@@ -130,6 +149,11 @@ std::string reasons_text(const nlohmann::json& row, Language language) {
     if (!detail.empty()) text += " (" + detail + ")";
   }
   return text;
+}
+
+bool any_audit(const nlohmann::json& report) {
+  const nlohmann::json& rows = report.at("rows");
+  return std::any_of(rows.begin(), rows.end(), [](const nlohmann::json& row) { return row.contains("audit") && !row.at("audit").empty(); });
 }
 
 bool headline_allowed(const nlohmann::json& row) { return row.at("status") == "valid"; }

@@ -23,6 +23,9 @@ Shown shown_unit(const std::string& unit);
 /// The condition of a row in few words: "128+32 tokens", "batch 4"; and its load: "closed 4".
 std::string work_text(const nlohmann::json& row, Language language);
 std::string load_text(const nlohmann::json& row);
+/// The device, after the system where a session has several; the model, marked where its weights are random.
+std::string device_text(const nlohmann::json& row);
+std::string model_text(const nlohmann::json& row);
 
 /// One figure: metric and statistic ("mean" of a series or the estimate of a scalar, "p50", ...).
 struct Figure {
@@ -38,14 +41,16 @@ struct Column {
   const char* metric;
   const char* statistic;
 };
-/// Columns for generating models, and for others.
-const std::vector<Column>& summary_columns(bool generates);
+/// Columns for generating models, and for others: the first two, and those that any row fills.
+std::vector<Column> summary_columns(const nlohmann::json& report, bool generates);
 std::string column_title(const Column& column, Language language);
 
 /// Rows of one kind, in the order of the suite.
 std::vector<const nlohmann::json*> rows_of_kind(const nlohmann::json& report, const std::string& kind);
 /// "OOM: does not fit into memory (needs ...)", one per reason.
 std::string reasons_text(const nlohmann::json& row, Language language);
+/// Whether an audit was made of any row.
+bool any_audit(const nlohmann::json& report);
 /// A headline figure is blank where the row is not steady or invalid.
 bool headline_allowed(const nlohmann::json& row);
 std::string gate_text(const nlohmann::json& row, Language language);

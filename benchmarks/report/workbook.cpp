@@ -141,9 +141,9 @@ class Workbook {
   lxw_col_t identity(lxw_worksheet* in, lxw_row_t at, const Json& row) {
     const Json& condition = row.at("condition");
     const Json& precision = condition.at("precision");
-    text(in, at, 0, condition.at("model"));
+    text(in, at, 0, model_text(row));
     text(in, at, 1, plain_text(precision.at("weights")) + "/" + plain_text(precision.at("activations")) + (precision.at("kv") == "" ? "" : "/" + plain_text(precision.at("kv"))));
-    text(in, at, 2, condition.at("device"));
+    text(in, at, 2, device_text(row));
     text(in, at, 3, work_text(row, language_));
     text(in, at, 4, load_text(row));
     return 5;
@@ -156,7 +156,7 @@ class Workbook {
       const std::vector<const Json*> rows = rows_of_kind(report_, kind);
       if (rows.empty()) continue;
       const bool generates = std::string(kind) == "generate";
-      const std::vector<Column>& columns = summary_columns(generates);
+      const std::vector<Column> columns = summary_columns(report_, generates);
       text(in, at++, 0, w(generates ? "language_models" : "networks"), title_);
       std::vector<std::string> names = {w("model"), w("precision"), w("device"), w("work"), w("load")};
       for (const Column& column : columns) names.push_back(column_title(column, language_));
@@ -242,7 +242,7 @@ class Workbook {
   /// Throughput of each row of a model as a line over the rows, with its table beside it.
   void curve(lxw_worksheet* in, const std::string& model, const std::vector<const Json*>& rows, lxw_row_t at) {
     const bool generates = rows.front()->at("condition").at("kind") == "generate";
-    const Column& column = summary_columns(generates).front();
+    const Column column = summary_columns(report_, generates).front();
     heads(in, at, {w("work"), w("load"), column_title(column, language_)});
     const lxw_row_t first = at + 1;
     lxw_row_t last = at;
@@ -250,7 +250,7 @@ class Workbook {
       const Figure figure = figure_of(*row, column.metric, column.statistic);
       if (!headline_allowed(*row) || !figure.estimate) continue;
       text(in, ++last, 0, work_text(*row, language_));
-      text(in, last, 1, load_text(*row) + " " + row->at("condition").at("device").get<std::string>());
+      text(in, last, 1, load_text(*row) + " " + device_text(*row));
       number(in, last, 2, figure.estimate, 1);
     }
     if (last < first) return;
@@ -289,7 +289,7 @@ class Workbook {
     lxw_row_t at = 1;
     std::map<std::string, bool> seen;
     for (const Json& row : report_.at("rows")) {
-      const std::string model = row.at("condition").at("model"), device = row.at("condition").at("device");
+      const std::string model = model_text(row), device = device_text(row);
       if (!row.at("gate").is_object() || seen[model + "|" + device]) continue;
       seen[model + "|" + device] = true;
       text(in, at, 0, model);
@@ -315,6 +315,20 @@ class Workbook {
       text(in, at, column, fmt::format("{}", requests));
       text(in, at, static_cast<lxw_col_t>(column + 1), fmt::format("{}", failed));
       text(in, at++, static_cast<lxw_col_t>(column + 2), fmt::format("{:.2f} %", 100 * little));
+    }
+    if (any_audit(report_)) audit_tests(in, at + 1);
+  }
+
+  void audit_tests(lxw_worksheet* in, lxw_row_t at) {
+    worksheet_set_column(in, 7, 7, 50, nullptr);
+    heads(in, at++, {w("model"), w("precision"), w("device"), w("work"), w("load"), w("test"), w("result"), w("detail")});
+    for (const Json& row : report_.at("rows")) {
+      if (!row.contains("audit")) continue;
+      for (const Json& test : row.at("audit")) {
+        lxw_col_t column = identity(in, at, row);
+        for (const char* key : {"test", "result", "detail"}) text(in, at, column++, test.at(key));
+        ++at;
+      }
     }
   }
 

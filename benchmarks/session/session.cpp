@@ -9,6 +9,8 @@
 #include <set>
 #include <thread>
 
+#include "benchmarks/analyse/audit.h"
+#include "benchmarks/analyse/row.h"
 #include "benchmarks/energy/provider.h"
 #include "benchmarks/facts/system_facts.h"
 #include "benchmarks/gate/gate.h"
@@ -16,6 +18,8 @@
 #include "benchmarks/load/random.h"
 #include "benchmarks/log/journal.h"
 #include "benchmarks/log/sha256.h"
+#include "benchmarks/session/capacity.h"
+#include "graph/export/synth.h"
 #include "graph/fail.h"
 #include "runtime/event_log.h"
 
@@ -48,6 +52,21 @@ class Session {
  public:
   Session(const Suite& suite, const SystemFactory& make_system, const SessionOptions& options)
       : suite_(suite), make_system_(make_system), options_(options), journal_(options.folder / "journal.jsonl") {}
+
+  SessionOutcome audit(bool all_rows) {
+    start_ns_ = now_ns();
+    read_done();
+    std::set<std::string> audited;
+    for (const Condition& row : suite_.rows) {
+      const bool closed = row.scenario.kind == ScenarioKind::Closed || row.scenario.kind == ScenarioKind::Poisson;
+      if (measured_.count(row.id()) == 0 || !closed || stopped()) continue;
+      if (!audited.insert(row.system.name + "|" + row.model.id + "|" + row.device).second && !all_rows) continue;
+      say(fmt::format("audit: {} {} {}", row.model.id, row.device, load_text(row)));
+      audit_row(row);
+    }
+    outcome_.interrupted = stopped();
+    return outcome_;
+  }
 
   SessionOutcome run() {
     start_ns_ = now_ns();
@@ -87,10 +106,7 @@ class Session {
       if (head.value("suite_sha256", "") != hash) {
         fail(ErrorCode::InvalidArgument, "folder '{}': it holds a session of another suite", options_.folder.string());
       }
-      for (const Json& entry : journal_.entries()) {
-        if (entry.at("kind") == "row_end") done_.insert(entry.at("id").get<std::string>());
-        if (entry.at("kind") == "gate") gates_.insert(entry.at("model").get<std::string>() + "|" + entry.at("device").get<std::string>());
-      }
+      read_done();
     }
     Json rows = Json::array(), systems = Json::array();
     for (const Condition& row : suite_.rows) {
@@ -104,6 +120,56 @@ class Session {
     Json facts = system_facts();
     const Json declared = suite_.declared.empty() ? Json::object() : Json::parse(suite_.declared);
     journal_.append({{"kind", "system"}, {"facts", facts}, {"declared", declared}, {"mismatches", fact_mismatches(declared, facts)}});
+  }
+
+  /// What the journal says is done.
+  void read_done() {
+    for (const Json& entry : journal_.entries()) {
+      if (entry.at("kind") == "gate") gates_.insert(entry.at("model").get<std::string>() + "|" + entry.at("device").get<std::string>());
+      if (entry.at("kind") != "row_end") continue;
+      done_.insert(entry.at("id").get<std::string>());
+      if (entry.at("status") == "measured") measured_.insert(entry.at("id").get<std::string>());
+    }
+  }
+
+  /// Kinds of runs take turns, so that a machine that drifts does not speak for one of them.
+  void audit_row(const Condition& row) {
+    const std::string id = row.id();
+    journal_.append({{"kind", "audit_begin"}, {"id", id}, {"time", wall_time()}});
+    try {
+      const std::unique_ptr<System> system = make_system_(row);
+      Workload workload = make_workload(row, model_path(row, system->needs_model_file()));
+      const RunPlan plan = make_plan(row, system->load(workload));
+      warm_up(*system, plan, row);
+      for (int run = 0; run < suite_.runs; ++run) {
+        for (const AuditRun kind : kAuditRuns) {
+          if (!row.model.generates && kind != AuditRun::Replay) continue;
+          audit_once(*system, plan, row, kind, run);
+        }
+      }
+      outcome_.measured += 1;
+    } catch (const RowEnd& end) {
+      say(fmt::format("    {}: {}", info_of(end.reason).code, end.detail));
+    } catch (...) {
+      std::string detail;
+      const Reason reason = reason_of_current_error(detail);
+      outcome_.failed += 1;
+      say(fmt::format("    {}: {}", info_of(reason).code, detail));
+    }
+  }
+
+  void audit_once(System& system, RunPlan plan, const Condition& row, AuditRun kind, int run) {
+    plan.max_tokens = audit_tokens(kind, row.output_tokens);
+    plan.ignore_end = kind != AuditRun::EndToken;
+    if (kind == AuditRun::SamePrompt) plan.prompts.resize(1);
+    if (kind == AuditRun::OtherPrompts) {
+      for (auto& prompt : plan.prompts) std::reverse(prompt.begin(), prompt.end());
+    }
+    // These two ask for a length each, not for a speed.
+    if (kind == AuditRun::Lengths || kind == AuditRun::EndToken) plan.scenario.requests = std::min(plan.scenario.requests, 2 * row.scenario.concurrency);
+    Json entry = run_logged(system, plan, fmt::format("raw/audit-{}-{}-{}.evt", row.id(), to_string(kind), run), run);
+    entry.update({{"kind", "audit"}, {"id", row.id()}, {"run", run}, {"test", to_string(kind)}});
+    journal_.append(std::move(entry));
   }
 
   void note_energy() {
@@ -121,6 +187,7 @@ class Session {
     RowEnd end{"measured", Reason::None, ""};
     try {
       check_time(row);
+      remove_logs(id);
       journal_.append({{"kind", "row_begin"}, {"id", id}, {"time", wall_time()}});
       measure(row, id);
     } catch (const RowEnd& reason) {
@@ -134,6 +201,14 @@ class Session {
     if (end.reason != Reason::Budget && end.reason != Reason::Interrupted) longest_row_ns_ = std::max(longest_row_ns_, now_ns() - begin);
   }
 
+  /// What an earlier session that was cut off has left of the row.
+  void remove_logs(const std::string& id) const {
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator(options_.folder / "raw", error)) {
+      if (entry.path().filename().string().rfind(id + "-", 0) == 0) std::filesystem::remove(entry.path());
+    }
+  }
+
   void finish_row(const std::string& id, const RowEnd& end) {
     const std::string status = end.status;
     (status == "measured" ? outcome_.measured : status == "failed" ? outcome_.failed : outcome_.skipped) += 1;
@@ -145,7 +220,7 @@ class Session {
 
   static std::string load_text(const Condition& row) {
     std::string text = row.model.generates ? fmt::format("{}+{} tokens, ", row.input_tokens, row.output_tokens) : fmt::format("batch {}, ", row.batch);
-    if (row.scenario.kind == ScenarioKind::Poisson) return text + fmt::format("poisson {}/s", row.scenario.rate);
+    if (row.scenario.has_rate()) return text + fmt::format("{} {}/s", to_string(row.scenario.kind), row.scenario.rate);
     return text + fmt::format("{} {}", to_string(row.scenario.kind), row.scenario.concurrency);
   }
 
@@ -179,7 +254,19 @@ class Session {
     }
     if (model.path.empty()) throw RowEnd{"skipped", Reason::NoModelFile, "the suite declares the model and names no file"};
     const std::filesystem::path path = find_model(model.path, options_.suite_file);
-    if (path.empty()) throw RowEnd{"skipped", Reason::NoModelFile, model.path};
+    if (!path.empty()) return path.string();
+    if (!model.synth_shape.empty()) return write_synth(model);
+    throw RowEnd{"skipped", Reason::NoModelFile, model.path};
+  }
+
+  /// Such files are large: they are written only where the user names a folder.
+  std::string write_synth(const SuiteModel& model) const {
+    if (options_.synth_folder.empty()) throw RowEnd{"skipped", Reason::NoModelFile, "a shape with random weights; give --synth FOLDER to write " + model.path};
+    const std::filesystem::path path = options_.synth_folder / model.path;
+    if (std::filesystem::exists(path)) return path.string();
+    say("    writing " + path.string());
+    std::filesystem::create_directories(options_.synth_folder);
+    synthesise(find_shape(model.synth_shape), find_weight_mix(model.synth_type), suite_.seed, path, {});
     return path.string();
   }
 
@@ -189,15 +276,46 @@ class Session {
     const std::string path = model_path(row, system->needs_model_file());
     probe(row.device);
     gate(row, path);
-    const LoadResult loaded = load(*system, row, id, path);
+    if (row.scenario.kind == ScenarioKind::ColdStart) return cold_starts(row, id, path);
+    const RunPlan plan = make_plan(row, load(*system, row, id, path, 0));
+    warm_up(*system, plan, row);
+    if (row.scenario.kind == ScenarioKind::Capacity) return find_capacity(*system, plan, row, id);
+    // One run of a sustained load is as long as many others together.
+    const int runs = row.scenario.kind == ScenarioKind::Sustained ? 1 : suite_.runs;
+    for (int run = 0; run < runs; ++run) run_once(*system, plan, id, run, row.scenario.rate);
+  }
+
+  RunPlan make_plan(const Condition& row, const LoadResult& loaded) {
     RunPlan plan;
     plan.scenario = row.scenario;
     plan.stop = options_.stop;
     plan.max_tokens = row.output_tokens;
     if (row.model.generates) plan.prompts = make_prompts(row, suite_.seed, loaded.vocabulary);
     if (!providers_.empty()) plan.sample_energy = [this](RawLog& log) { sample_energy(log); };
-    warm_up(*system, plan, row);
-    for (int run = 0; run < suite_.runs; ++run) run_once(*system, plan, id, run);
+    return plan;
+  }
+
+  /// Each run loads the model into a new system and makes the first request.
+  void cold_starts(const Condition& row, const std::string& id, const std::string& path) {
+    for (int run = 0; run < suite_.runs; ++run) {
+      const std::unique_ptr<System> system = make_system_(row);
+      run_once(*system, make_plan(row, load(*system, row, id, path, run)), id, run, 0);
+    }
+  }
+
+  /// Every run at every rate is kept; the report finds the capacity from them again.
+  void find_capacity(System& system, RunPlan plan, const Condition& row, const std::string& id) {
+    int next = 0;
+    plan.scenario.kind = ScenarioKind::Poisson;
+    search_capacity(row.scenario.rate, [&](double rate) {
+      plan.scenario.rate = rate;
+      for (int run = 0; run < suite_.runs; ++run) {
+        const std::string file = run_once(system, plan, id, next++, rate);
+        const RunFigures figures = analyse_run(fold_run(read_raw_log(options_.folder / file).events, row.output_tokens), row, {});
+        if (!keeps_limits(figures, row)) return false;
+      }
+      return true;
+    });
   }
 
   static std::int64_t sysconf_memory() {
@@ -205,27 +323,31 @@ class Session {
     return bytes;
   }
 
-  LoadResult load(System& system, const Condition& row, const std::string& id, const std::string& path) {
+  LoadResult load(System& system, const Condition& row, const std::string& id, const std::string& path, int run) {
+    const Workload workload = make_workload(row, path);
+    const std::int64_t begin = now_ns();
+    const LoadResult result = system.load(workload);
+    Json phases = Json::array();
+    for (const LoadPhase& phase : result.phases) phases.push_back({{"name", phase.name}, {"s", phase.seconds}});
+    journal_.append({{"kind", "load"}, {"id", id}, {"run", run}, {"phases", phases}, {"total_s", static_cast<double>(now_ns() - begin) * 1e-9},
+                     {"weights_bytes", result.weights_bytes}, {"workspace_bytes", result.workspace_bytes}, {"kv_bytes", result.kv_bytes},
+                     {"flops_per_unit", result.flops_per_unit}, {"bytes_per_unit", result.bytes_per_unit}, {"note", result.note},
+                     {"system", system.describe()}, {"model_sha256", model_hash(path)}});
+    return result;
+  }
+
+  Workload make_workload(const Condition& row, const std::string& path) const {
     Workload workload;
     workload.model = row.model.id;
     workload.model_path = path;
     workload.generates = row.model.generates;
-    workload.shapes = row.model.shapes;
-    for (auto& [name, dims] : workload.shapes) dims.front() *= row.batch;
+    workload.inputs = at_batch(row.model.inputs, row.batch);
     workload.context = row.input_tokens + row.output_tokens + 1;
     workload.concurrency = row.scenario.open_loop() ? 16 : row.scenario.concurrency;
     if (!row.model.generates && row.scenario.open_loop()) workload.concurrency = 1;
     workload.kv_type = row.model.kv;
     workload.seed = suite_.seed;
-    const std::int64_t begin = now_ns();
-    const LoadResult result = system.load(workload);
-    Json phases = Json::array();
-    for (const LoadPhase& phase : result.phases) phases.push_back({{"name", phase.name}, {"s", phase.seconds}});
-    journal_.append({{"kind", "load"}, {"id", id}, {"phases", phases}, {"total_s", static_cast<double>(now_ns() - begin) * 1e-9},
-                     {"weights_bytes", result.weights_bytes}, {"workspace_bytes", result.workspace_bytes}, {"kv_bytes", result.kv_bytes},
-                     {"flops_per_unit", result.flops_per_unit}, {"bytes_per_unit", result.bytes_per_unit}, {"note", result.note},
-                     {"system", system.describe()}, {"model_sha256", model_hash(path)}});
-    return result;
+    return workload;
   }
 
   std::string model_hash(const std::string& path) {
@@ -280,8 +402,17 @@ class Session {
     if (outcome.interrupted) throw RowEnd{"skipped", Reason::Interrupted, ""};
   }
 
-  void run_once(System& system, RunPlan plan, const std::string& id, int run) {
+  /// The name of its log, below the folder.
+  std::string run_once(System& system, const RunPlan& plan, const std::string& id, int run, double rate) {
     const std::string name = fmt::format("raw/{}-{}.evt", id, run);
+    Json entry = run_logged(system, plan, name, run);
+    entry.update({{"kind", "run"}, {"id", id}, {"run", run}, {"rate", rate}});
+    journal_.append(std::move(entry));
+    return name;
+  }
+
+  /// One run into a log: what the journal says of it.
+  Json run_logged(System& system, RunPlan plan, const std::string& name, int run) {
     plan.seed = derive_seed(suite_.seed, static_cast<std::uint64_t>(run));
     run_start_ns_ = now_ns();
     RunOutcome outcome;
@@ -293,8 +424,7 @@ class Session {
       std::filesystem::remove(options_.folder / name);
       throw RowEnd{"skipped", Reason::Interrupted, ""};
     }
-    journal_.append({{"kind", "run"}, {"id", id}, {"run", run}, {"file", name}, {"sha256", sha256_file(options_.folder / name)},
-                     {"seed", plan.seed}, {"failure", outcome.first_failure}});
+    return {{"file", name}, {"sha256", sha256_file(options_.folder / name)}, {"seed", plan.seed}, {"failure", outcome.first_failure}};
   }
 
   const Suite& suite_;
@@ -303,8 +433,7 @@ class Session {
   Journal journal_;
   SessionOutcome outcome_;
   std::vector<std::unique_ptr<EnergyProvider>> providers_;
-  std::set<std::string> done_, probed_, gates_;
-
+  std::set<std::string> done_, measured_, probed_, gates_;
   std::map<std::string, std::string> hashes_;
   std::int64_t start_ns_ = 0, run_start_ns_ = 0, longest_row_ns_ = 0;
   double memory_bytes_ = 0;
@@ -333,6 +462,10 @@ SessionOutcome run_session(const Suite& suite, const SystemFactory& make_system,
     fail(ErrorCode::InvalidArgument, "folder '{}': it holds a session already; give another, or --resume", options.folder.string());
   }
   return Session(suite, make_system, options).run();
+}
+
+SessionOutcome audit_session(const Suite& suite, const SystemFactory& make_system, const SessionOptions& options, bool all_rows) {
+  return Session(suite, make_system, options).audit(all_rows);
 }
 
 }  // namespace naru::bench

@@ -23,6 +23,7 @@ struct SessionOptions {
   bool gate = true;                   ///< run accuracy gates (in-process systems)
   bool probes = true;                 ///< measure peaks
   int threads = 0;
+  std::filesystem::path synth_folder; ///< for models with random weights; empty: such rows are skipped
   std::string energy_command, energy_boundary = "estimate";
   const std::atomic<bool>* stop = nullptr;
   std::function<void(const std::string&)> progress;  ///< one line of text
@@ -37,6 +38,10 @@ struct SessionOutcome {
 /// @throws Error InvalidArgument when `folder` holds another session and is not to be resumed, or was
 /// made with another suite; Io when it cannot be written.
 SessionOutcome run_session(const Suite& suite, const SystemFactory& make_system, const SessionOptions& options);
+
+/// Makes systems do measured rows again in other ways, and notes that beside the report's evidence: one
+/// row per system, model and device, or all of them. @throws Error as run_session.
+SessionOutcome audit_session(const Suite& suite, const SystemFactory& make_system, const SessionOptions& options, bool all_rows);
 
 /// Seeded prompts of one row: the same in every run and on every machine.
 std::vector<std::vector<std::int32_t>> make_prompts(const Condition& condition, std::uint64_t seed, std::int64_t vocabulary);

@@ -1,4 +1,4 @@
-// The table of suites that come with naru; made at configure time from the JSON files beside this.
+// The table of suites that come with naru; and the schema of all suites; made at configure time from the files beside this.
 #pragma once
 
 #include <cstddef>
@@ -11,5 +11,7 @@ struct BuiltinSuite {
 };
 extern const BuiltinSuite kBuiltinSuites[];
 extern const std::size_t kBuiltinSuiteCount;
+/// The JSON schema of suite files.
+extern const char* const kSuiteSchema;
 
 }  // namespace naru::bench

@@ -5,8 +5,6 @@
 #include <cstdlib>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <numeric>
-#include <tuple>
 
 #include "benchmarks/log/sha256.h"
 #include "benchmarks/suites/fields.h"
@@ -16,61 +14,6 @@ namespace naru::bench {
 namespace {
 
 constexpr std::size_t kMaxRows = 10'000;
-constexpr std::int64_t kMaxCount = 1'000'000'000'000'000;
-
-void read_precision(const nlohmann::json* json, SuiteModel& model) {
-  if (json == nullptr) return;
-  Fields fields(*json, "model '" + model.id + "'.precision");
-  model.weights = fields.text("weights", model.weights);
-  model.activations = fields.text("activations", model.activations);
-  model.kv = fields.text("kv", model.kv);
-  fields.finish();
-}
-
-void read_gate(const nlohmann::json* json, SuiteModel& model) {
-  if (json == nullptr) return;
-  if (json->is_boolean()) {
-    model.gate = json->get<bool>();
-    return;
-  }
-  Fields fields(*json, "model '" + model.id + "'.gate");
-  model.relative = fields.number("relative", model.relative, 0, 1);
-  model.absolute = fields.number("absolute", model.absolute, 0, 1e9);
-  model.top1 = fields.number("top1", model.top1, 0, 1);
-  model.kl = fields.number("kl", model.kl, 0, 100);
-  model.perplexity_ratio = fields.number("perplexity_ratio", model.perplexity_ratio, 1, 100);
-  fields.finish();
-}
-
-void read_shapes(const nlohmann::json* json, SuiteModel& model) {
-  if (json == nullptr) return;
-  Fields fields(*json, "model '" + model.id + "'.shapes");
-  for (const auto& [name, dims] : json->items()) {
-    model.shapes.emplace_back(name, fields.integers(name, {}, 1, 1 << 24));
-  }
-}
-
-SuiteModel read_model(const nlohmann::json& json, std::size_t index) {
-  Fields fields(json, fmt::format("models[{}]", index));
-  SuiteModel model;
-  model.id = fields.text("id");
-  const std::string kind = fields.text("kind");
-  if (kind != "generate" && kind != "infer") {
-    fail(ErrorCode::InvalidArgument, "{}.kind: got '{}', expected generate or infer", fields.where(), kind);
-  }
-  model.generates = kind == "generate";
-  model.kv = model.generates ? "f16" : "";
-  model.path = fields.text("path", "");
-  read_precision(fields.part("precision"), model);
-  read_shapes(fields.part("shapes"), model);
-  read_gate(fields.part("gate"), model);
-  model.parameters = fields.number("parameters", 0, 0, 1e15);
-  model.weights_bytes = fields.integer("weights_bytes", 0, 0, kMaxCount);
-  model.kv_bytes_per_token = fields.integer("kv_bytes_per_token", 0, 0, kMaxCount);
-  model.context = fields.integer("context", 0, 0, 1 << 30);
-  fields.finish();
-  return model;
-}
 
 ScenarioKind scenario_kind(const std::string& name, const std::string& where) {
   static const std::map<std::string, ScenarioKind> kKinds = {{"single", ScenarioKind::Closed},
@@ -78,12 +21,20 @@ ScenarioKind scenario_kind(const std::string& name, const std::string& where) {
                                                              {"poisson", ScenarioKind::Poisson},
                                                              {"burst", ScenarioKind::Burst},
                                                              {"offline", ScenarioKind::Burst},
-                                                             {"trace", ScenarioKind::Trace}};
+                                                             {"trace", ScenarioKind::Trace},
+                                                             {"capacity", ScenarioKind::Capacity},
+                                                             {"sustained", ScenarioKind::Sustained},
+                                                             {"cold_start", ScenarioKind::ColdStart}};
   const auto found = kKinds.find(name);
   if (found == kKinds.end()) {
-    fail(ErrorCode::InvalidArgument, "{}.scenario: got '{}', expected single, closed, poisson, burst, offline or trace", where, name);
+    fail(ErrorCode::InvalidArgument, "{}.scenario: got '{}', expected single, closed, poisson, burst, offline, trace, capacity, sustained or cold_start", where, name);
   }
   return found->second;
+}
+
+std::int64_t default_requests(ScenarioKind kind) {
+  if (kind == ScenarioKind::ColdStart) return 1;
+  return kind == ScenarioKind::Sustained ? 100'000'000 : 20;
 }
 
 Limits read_limits(const nlohmann::json* json, const std::string& where) {
@@ -94,6 +45,7 @@ Limits read_limits(const nlohmann::json* json, const std::string& where) {
   limits.ttft_ns = ns("ttft_ms");
   limits.tpot_ns = ns("tpot_ms");
   limits.latency_ns = ns("latency_ms");
+  limits.attainment = fields.number("attainment", limits.attainment, 1e-9, 1);
   fields.finish();
   return limits;
 }
@@ -120,19 +72,22 @@ Grid read_grid(const nlohmann::json& json, std::size_t index, const std::vector<
   grid.batches = fields.integers("batch", {1}, 1, 1 << 16);
   grid.loads = fields.integers("concurrency", {1}, 1, 1 << 16);
   grid.rates = fields.numbers("rate", {0}, 1e-6, 1e9);
-  grid.scenario.requests = static_cast<int>(fields.integer("requests", 20, 1, 100'000'000));
-  grid.scenario.limit_ns = static_cast<std::int64_t>(fields.number("seconds", 60, 0.001, 1e6) * 1e9);
+  grid.scenario.requests = static_cast<int>(fields.integer("requests", default_requests(grid.scenario.kind), 1, 100'000'000));
+  grid.scenario.limit_ns = static_cast<std::int64_t>(fields.number("seconds", grid.scenario.kind == ScenarioKind::Sustained ? 600 : 60, 0.001, 1e6) * 1e9);
   for (const double ms : fields.numbers("arrivals_ms", {}, 0, 1e9)) {
     grid.scenario.trace_ns.push_back(static_cast<std::int64_t>(ms * 1e6));
   }
   grid.limits = read_limits(fields.part("limits"), fields.where());
   fields.finish();
   if (grid.models.empty()) fail(ErrorCode::InvalidArgument, "{}: no models", fields.where());
-  if (scenario == "single" && fields.has("concurrency")) {
-    fail(ErrorCode::InvalidArgument, "{}: scenario single has concurrency 1, give none", fields.where());
+  if (grid.scenario.has_rate() != fields.has("rate")) {
+    fail(ErrorCode::InvalidArgument, "{}: 'rate' goes with scenarios poisson and capacity, and only with them", fields.where());
   }
-  if ((grid.scenario.kind == ScenarioKind::Poisson) != fields.has("rate")) {
-    fail(ErrorCode::InvalidArgument, "{}: 'rate' goes with scenario poisson, and only with it", fields.where());
+  if (grid.scenario.kind == ScenarioKind::Capacity && !grid.limits.any()) {
+    fail(ErrorCode::InvalidArgument, "{}: scenario capacity searches for the rate that keeps limits, give some", fields.where());
+  }
+  if ((scenario == "single" || scenario == "cold_start") && fields.has("concurrency")) {
+    fail(ErrorCode::InvalidArgument, "{}: scenario {} has concurrency 1, give none", fields.where(), scenario);
   }
   if ((grid.scenario.kind == ScenarioKind::Trace) != fields.has("arrivals_ms")) {
     fail(ErrorCode::InvalidArgument, "{}: 'arrivals_ms' goes with scenario trace, and only with it", fields.where());
@@ -169,32 +124,18 @@ void add_rows(const Grid& grid, const SuiteModel& model, const SystemLabel& syst
             }
 }
 
-/// Rows measured by their distance from the ends of their axes.
-struct Axis {
-  std::map<double, std::size_t> rank;
-  void add(double value) { rank.emplace(value, 0); }
-  void number() {
-    std::size_t next = 0;
-    for (auto& [value, place] : rank) place = next++;
-  }
-  std::size_t distance(double value) const { return std::min(rank.at(value), rank.size() - 1 - rank.at(value)); }
-};
-
-double load_of(const Condition& row) {
-  return row.scenario.kind == ScenarioKind::Poisson ? row.scenario.rate : row.scenario.concurrency;
-}
-
 }  // namespace
 
 std::string Condition::key() const {
   std::string shapes;
-  for (const auto& [name, dims] : model.shapes) {
-    shapes += (shapes.empty() ? "" : ",") + name + "=";
-    for (std::size_t i = 0; i < dims.size(); ++i) shapes += (i == 0 ? "" : "x") + std::to_string(dims[i]);
+  for (const InputSpec& input : at_batch(model.inputs, batch)) {
+    shapes += (shapes.empty() ? "" : ",") + input.name + "=";
+    for (std::size_t i = 0; i < input.dims.size(); ++i) shapes += (i == 0 ? "" : "x") + std::to_string(input.dims[i]);
+    if (input.value) shapes += fmt::format(":{}", *input.value);
   }
   return fmt::format("model={}|precision={}/{}/{}|shapes={}|in={}|out={}|batch={}|scenario={}|load={}|requests={}|limit={}|device={}|parallel=1|speculative=0|prefix_cache=0|boundary={}",
-                     model.id, model.weights, model.activations, model.kv, shapes, input_tokens, output_tokens, batch,
-                     to_string(scenario.kind), load_of(*this), scenario.requests, scenario.limit_ns, device, system.boundary);
+                     model.id + (model.synth_shape.empty() ? "" : "(synth)"), model.weights, model.activations, model.kv, shapes, input_tokens, output_tokens, batch,
+                     to_string(scenario.kind), load(), scenario.requests, scenario.limit_ns, device, system.boundary);
 }
 
 std::string Condition::id() const { return sha256(key() + (system.name.empty() ? "" : "|system=" + system.name)).substr(0, 12); }
@@ -206,8 +147,12 @@ nlohmann::json Condition::to_json() const {
           {"scenario", to_string(scenario.kind)}, {"concurrency", scenario.concurrency}, {"rate", scenario.rate},
           {"requests", scenario.requests}, {"limit_ns", scenario.limit_ns}, {"device", device}, {"boundary", system.boundary},
           {"prefix_cache", false}, {"speculative", false}, {"key", key()}};
+  if (scenario.kind == ScenarioKind::Capacity) json["attainment"] = limits.attainment;
   json["limits_ns"] = {{"ttft", limits.ttft_ns}, {"tpot", limits.tpot_ns}, {"latency", limits.latency_ns}};
-  for (const auto& [name, dims] : model.shapes) json["shapes"][name] = dims;
+  if (!model.synth_shape.empty()) json["synthetic"] = true;
+  for (const InputSpec& input : at_batch(model.inputs, batch)) {
+    if (input.known_shape) json["shapes"][input.name] = input.dims;
+  }
   return json;
 }
 
@@ -259,34 +204,6 @@ Suite parse_suite(const std::string& text, const SuiteTargets& targets) {
     if (++ids[row.id()] == 2) fail(ErrorCode::InvalidArgument, "suite: two rows have the condition {}", row.key());
   }
   return suite;
-}
-
-std::vector<std::size_t> extremes_first(const std::vector<Condition>& rows) {
-  using Group = std::tuple<std::string, std::string, std::string, ScenarioKind>;
-  std::map<Group, std::vector<Axis>> axes;
-  const auto group = [](const Condition& row) { return Group(row.model.id, row.system.name, row.device, row.scenario.kind); };
-  const auto values = [](const Condition& row) {
-    return std::vector<double>{static_cast<double>(row.input_tokens), static_cast<double>(row.output_tokens),
-                               static_cast<double>(row.batch), load_of(row)};
-  };
-  for (const Condition& row : rows) {
-    std::vector<Axis>& own = axes[group(row)];
-    own.resize(4);
-    for (std::size_t i = 0; i < 4; ++i) own[i].add(values(row)[i]);
-  }
-  for (auto& [key, own] : axes) {
-    for (Axis& axis : own) axis.number();
-  }
-  std::vector<std::size_t> distance;
-  for (const Condition& row : rows) {
-    std::size_t sum = 0;
-    for (std::size_t i = 0; i < 4; ++i) sum += axes.at(group(row))[i].distance(values(row)[i]);
-    distance.push_back(sum);
-  }
-  std::vector<std::size_t> order(rows.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return distance[a] < distance[b]; });
-  return order;
 }
 
 std::filesystem::path find_model(const std::string& path, const std::filesystem::path& suite_file) {

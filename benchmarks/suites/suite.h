@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "benchmarks/load/scenario.h"
+#include "benchmarks/sut/system.h"
 
 namespace naru::bench {
 
@@ -16,7 +17,8 @@ struct SuiteModel {
   std::string id;
   bool generates = false;
   std::string path;  ///< file, looked for in the model folders; empty: only declared
-  std::vector<std::pair<std::string, std::vector<std::int64_t>>> shapes;  ///< at batch 1
+  std::string synth_shape, synth_type;  ///< a known shape with random weights in place of a real file
+  std::vector<InputSpec> inputs;        ///< of models that do not generate
   std::string weights = "f32", activations = "f32", kv;                   ///< precision
   double parameters = 0;              ///< declared
   std::int64_t weights_bytes = 0;     ///< declared
@@ -32,6 +34,9 @@ struct Limits {
   std::int64_t ttft_ns = 0;
   std::int64_t tpot_ns = 0;
   std::int64_t latency_ns = 0;
+  double attainment = 0.99;  ///< share of requests that must keep the others, of a capacity
+
+  bool any() const { return ttft_ns + tpot_ns + latency_ns > 0; }
 };
 
 /// A system under test as a row knows it.
@@ -51,6 +56,8 @@ struct Condition {
   Scenario scenario;
   Limits limits;
 
+  /// What the load axis shows: requests per second, or clients.
+  double load() const { return scenario.has_rate() ? scenario.rate : scenario.concurrency; }
   /// The condition key of METRICS: model, precision, lengths, scenario, load, devices and so on.
   std::string key() const;
   /// 12 hexadecimal digits of the hash of the key and the system's name.
@@ -76,6 +83,7 @@ struct SuiteTargets {
 };
 
 /// @throws Error InvalidArgument naming the field: unknown, of the wrong kind, or a grid without rows.
+SuiteModel read_model(const nlohmann::json& json, std::size_t index);
 Suite parse_suite(const std::string& text, const SuiteTargets& targets);
 /// A file, or the name of a suite that comes with naru.
 std::string suite_text(const std::string& name_or_file);

@@ -1,4 +1,5 @@
 // Models that do not generate, in this process.
+#include <algorithm>
 #include <charconv>
 #include <condition_variable>
 #include <deque>
@@ -17,8 +18,6 @@
 namespace naru::bench {
 namespace {
 
-using Shapes = std::vector<std::pair<std::string, std::vector<std::int64_t>>>;
-
 /// Threads that each run one inference at a time with a session of their own.
 class InProcessModel : public System {
  public:
@@ -35,7 +34,7 @@ class InProcessModel : public System {
     options.streams = std::max(1, workload.concurrency);
     engine_.emplace(options);
     model_.emplace(engine_->load(workload.model_path));
-    inputs_ = random_inputs(*model_, workload.shapes, workload.seed);
+    inputs_ = random_inputs(*model_, workload.inputs, workload.seed);
     model_->create_session().run(inputs_);
     LoadResult result;
     for (const Phase& phase : engine_->metrics().cold_start) result.phases.push_back({phase.name, phase.seconds});
@@ -136,14 +135,12 @@ class InProcessModel : public System {
   std::vector<std::thread> threads_;
 };
 
-Shape input_shape(const PortInfo& port, const Shapes& shapes) {
-  for (const auto& [name, dims] : shapes) {
-    if (name != port.name) continue;
-    Shape shape;
-    for (const std::int64_t dim : dims) shape.push_back(dim);
+Shape input_shape(const PortInfo& port, const InputSpec* spec) {
+  Shape shape;
+  if (spec != nullptr && spec->known_shape) {
+    for (const std::int64_t dim : spec->dims) shape.push_back(dim);
     return shape;
   }
-  Shape shape;
   for (const std::string& dim : port.dims) {
     std::int64_t value = 0;
     const auto [end, error] = std::from_chars(dim.data(), dim.data() + dim.size(), value);
@@ -161,14 +158,16 @@ std::unique_ptr<System> make_in_process_model(const EngineOptions& options) {
   return std::make_unique<InProcessModel>(options);
 }
 
-std::vector<Datum> random_inputs(const Model& model, const Shapes& shapes, std::uint64_t seed) {
+std::vector<Datum> random_inputs(const Model& model, const std::vector<InputSpec>& specs, std::uint64_t seed) {
   std::vector<Datum> inputs;
   Random random(seed);
   for (const PortInfo& port : model.inputs()) {
-    Tensor tensor(port.dtype, input_shape(port, shapes));
+    const auto found = std::find_if(specs.begin(), specs.end(), [&](const InputSpec& spec) { return spec.name == port.name; });
+    const InputSpec* spec = found == specs.end() ? nullptr : &*found;
+    Tensor tensor(port.dtype, input_shape(port, spec));
     for (std::int64_t i = 0; i < tensor.numel(); ++i) {
-      const double unit = random.uniform();
-      store_f64(port.dtype, tensor.mutable_data(), i, is_float(port.dtype) ? unit : static_cast<double>(static_cast<int>(unit * 10)));
+      const double unit = random.uniform(), drawn = is_float(port.dtype) ? unit : static_cast<double>(static_cast<int>(unit * 10));
+      store_f64(port.dtype, tensor.mutable_data(), i, spec != nullptr ? spec->value.value_or(drawn) : drawn);
     }
     inputs.emplace_back(std::move(tensor));
   }

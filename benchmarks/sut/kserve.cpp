@@ -1,4 +1,5 @@
 // The Open Inference Protocol over HTTP (KServe v2: MLServer, Triton, OpenVINO Model Server and others).
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "benchmarks/http/client.h"
@@ -91,10 +92,14 @@ class Kserve : public System {
     return json;
   }
 
+  static const InputSpec* spec_of(const std::string& name, const Workload& workload) {
+    const auto found = std::find_if(workload.inputs.begin(), workload.inputs.end(), [&](const InputSpec& input) { return input.name == name; });
+    return found == workload.inputs.end() ? nullptr : &*found;
+  }
+
   static std::vector<std::int64_t> shape_of(const Json& input, const std::string& name, const Workload& workload) {
-    for (const auto& [known, dims] : workload.shapes) {
-      if (known == name) return dims;
-    }
+    const InputSpec* spec = spec_of(name, workload);
+    if (spec != nullptr && spec->known_shape) return spec->dims;
     std::vector<std::int64_t> shape;
     for (const Json& dim : input.value("shape", Json::array())) {
       if (!dim.is_number_integer() || dim.get<std::int64_t>() < 1) throw Failure(Reason::Refused, fmt::format("input '{}' has open dimensions and the suite gives no shape", name));
@@ -115,7 +120,11 @@ class Kserve : public System {
       count *= dim;
     }
     Json data = Json::array();
-    for (std::int64_t i = 0; i < count; ++i) data.push_back(value_of(type, name, random.uniform()));
+    const InputSpec* spec = spec_of(name, workload);
+    for (std::int64_t i = 0; i < count; ++i) {
+      const double unit = random.uniform();
+      data.push_back(spec != nullptr && spec->value ? Json(*spec->value) : value_of(type, name, unit));
+    }
     return {{"name", name}, {"datatype", type}, {"shape", shape}, {"data", std::move(data)}};
   }
 

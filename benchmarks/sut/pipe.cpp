@@ -76,10 +76,13 @@ class PipeSystem : public System {
     std::vector<std::string> command = command_;
     command.front() = program;
     child_.emplace(command);
-    Json shapes = Json::object();
-    for (const auto& [name, dims] : workload.shapes) shapes[name] = dims;
+    Json shapes = Json::object(), values = Json::object();
+    for (const InputSpec& input : workload.inputs) {
+      if (input.known_shape) shapes[input.name] = input.dims;
+      if (input.value) values[input.name] = *input.value;
+    }
     write({{"load", {{"model", workload.model}, {"path", workload.model_path}, {"kind", workload.generates ? "generate" : "infer"}, {"context", workload.context},
-                     {"concurrency", workload.concurrency}, {"kv", workload.kv_type}, {"shapes", shapes}, {"seed", workload.seed}, {"settings", settings_}}}});
+                     {"concurrency", workload.concurrency}, {"kv", workload.kv_type}, {"shapes", shapes}, {"values", values}, {"seed", workload.seed}, {"settings", settings_}}}});
     LineReader lines(child_->output());
     const LoadResult result = read_loaded(lines);
     stopping_ = false;

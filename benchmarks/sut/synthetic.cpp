@@ -1,6 +1,7 @@
 // The synthetic system: one thread that releases tokens at their times, from a queue of deadlines.
 #include "benchmarks/sut/synthetic.h"
 
+#include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -55,7 +56,9 @@ class Synthetic : public System {
     const std::int64_t now = now_ns();
     {
       const std::lock_guard lock(mutex_);
-      Job job{request.id, ++count_, request.max_tokens, 0, now + truth_.ttft_ns, &sink};
+      const bool cached = truth_.cached_ttft_ns > 0 && std::equal(last_prompt_.begin(), last_prompt_.end(), request.prompt.begin(), request.prompt.end());
+      last_prompt_.assign(request.prompt.begin(), request.prompt.end());
+      Job job{request.id, ++count_, request.max_tokens, 0, now + (cached ? truth_.cached_ttft_ns : truth_.ttft_ns), &sink};
       if (truth_.servers > 0 && busy_ >= truth_.servers) {
         waiting_.push_back(job);
         return;
@@ -144,6 +147,7 @@ class Synthetic : public System {
   std::condition_variable changed_;
   std::priority_queue<Job, std::vector<Job>, Later> queue_;
   std::deque<Job> waiting_;
+  std::vector<std::int32_t> last_prompt_;
   std::uint64_t count_ = 0;
   int busy_ = 0;
   bool stopping_ = false;
@@ -163,6 +167,7 @@ SyntheticTruth synthetic_truth(const nlohmann::json& config) {
     }
     if (key == "ttft_ms") truth.ttft_ns = ns(value);
     else if (key == "tpot_ms") truth.tpot_ns = ns(value);
+    else if (key == "cached_ttft_ms") truth.cached_ttft_ns = ns(value);
     else if (key == "stall_ms") truth.stall_ns = ns(value);
     else if (key == "end_ms") truth.end_ns = ns(value);
     else if (key == "stall_every") truth.stall_every = count(value);

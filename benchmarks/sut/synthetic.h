@@ -11,6 +11,7 @@ namespace naru::bench {
 struct SyntheticTruth {
   std::int64_t ttft_ns = 5'000'000;    ///< from submit() to the first token
   std::int64_t tpot_ns = 1'000'000;    ///< from token to token
+  std::int64_t cached_ttft_ns = 0;     ///< to the first token of the prompt before; 0: it has no cache
   int tokens_per_chunk = 1;            ///< released together
   int stall_every = 0;                 ///< each so many-th request stalls once in its middle; 0: never
   std::int64_t stall_ns = 0;

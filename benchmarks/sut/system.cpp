@@ -3,7 +3,7 @@
 
 #include <new>
 
-#include "naru/error.h"
+#include "graph/fail.h"
 
 namespace naru::bench {
 namespace {
@@ -25,6 +25,19 @@ Reason reason_of(ErrorCode code) {
 }
 
 }  // namespace
+
+std::vector<InputSpec> at_batch(std::vector<InputSpec> inputs, std::int64_t batch) {
+  bool taken = batch == 1;
+  for (InputSpec& input : inputs) {
+    for (std::int64_t& dim : input.dims) {
+      if (dim != kBatchDim) continue;
+      dim = batch;
+      taken = true;
+    }
+  }
+  if (!taken) fail(ErrorCode::InvalidArgument, "batch {}: no dimension of the model's 'shapes' is \"batch\"", batch);
+  return inputs;
+}
 
 Reason reason_of_current_error(std::string& detail) {
   try {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -66,12 +67,23 @@ struct LoadResult {
   std::string note;             ///< for example where nodes ran without a kernel of their own
 };
 
+/// An input of a model that does not generate.
+inline constexpr std::int64_t kBatchDim = -1;
+struct InputSpec {
+  std::string name;
+  bool known_shape = false;        ///< else the model's own holds
+  std::vector<std::int64_t> dims;  ///< kBatchDim: the row's batch
+  std::optional<double> value;     ///< of all elements; else random ones
+};
+/// The same at this batch. @throws Error InvalidArgument when the batch is not 1 and no dimension takes it.
+std::vector<InputSpec> at_batch(std::vector<InputSpec> inputs, std::int64_t batch);
+
 /// Work for which a system prepares: one row's model and its bounds.
 struct Workload {
   std::string model;        ///< its name in the suite
   std::string model_path;   ///< empty where the system has the model itself
   bool generates = true;
-  std::vector<std::pair<std::string, std::vector<std::int64_t>>> shapes;  ///< of inputs
+  std::vector<InputSpec> inputs;  ///< at the row's batch
   std::int64_t context = 0;   ///< longest sequence
   int concurrency = 1;        ///< requests in flight at most
   std::string kv_type = "f16";

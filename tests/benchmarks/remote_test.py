@@ -10,7 +10,7 @@ import pipe_program
 
 GENERATE = {"schema": "naru.suite/1", "name": "remote", "runs": 1, "models": [{"id": "m", "kind": "generate"}],
             "grids": [{"models": ["m"], "input_tokens": [6], "output_tokens": [8], "concurrency": [2], "requests": 4, "seconds": 2}]}
-INFER = {"schema": "naru.suite/1", "name": "infer", "runs": 1, "models": [{"id": "m", "kind": "infer", "shapes": {"x": [1, 3]}}],
+INFER = {"schema": "naru.suite/1", "name": "infer", "runs": 1, "models": [{"id": "m", "kind": "infer", "shapes": {"x": ["batch", 3]}}],
          "grids": [{"models": ["m"], "requests": 4, "seconds": 2}]}
 # Codes that only say that a short run is short, or that no gate can look inside.
 NOTES = {"FEW_RUNS", "GATE_MISSING", "NOT_STEADY", "LITTLE"}

@@ -11,6 +11,7 @@
 #include "benchmarks/log/raw_log.h"
 #include "benchmarks/log/sha256.h"
 #include "benchmarks/report/report.h"
+#include "benchmarks/session/capacity.h"
 #include "benchmarks/session/session.h"
 #include "benchmarks/sut/synthetic.h"
 #include "naru/error.h"
@@ -76,7 +77,40 @@ TEST(Suite, BadFilesAreRefused) {
   EXPECT_EQ(code_of(head + "]}"), ErrorCode::InvalidArgument);
 }
 
-TEST(Suite, BuiltinSuitesParse) { EXPECT_GT(parse_suite(suite_text("quick"), {}).rows.size(), 5u); }
+TEST(Suite, GridsHoldWhatTheirNamesPromise) {
+  EXPECT_GT(parse_suite(suite_text("quick"), {}).rows.size(), 5u);
+  EXPECT_EQ(parse_suite(suite_text("llm"), {}).rows.size(), 5u * 5 * 3 * 5);
+  EXPECT_GT(parse_suite(suite_text("edge"), {}).rows.size(), 20u);
+  SuiteTargets two;
+  two.systems = {{"a", "B-tok", true}, {"b", "B-net", false}};
+  const Suite peer = parse_suite(suite_text("peer"), two);
+  EXPECT_EQ(peer.rows.size(), 2 * parse_suite(suite_text("peer"), {}).rows.size());
+  EXPECT_NE(peer.rows[0].id(), peer.rows[4].id());
+}
+
+TEST(Suite, BatchGoesWhereTheSuiteSays) {
+  const Suite suite = parse_suite(R"({"schema":"naru.suite/1","name":"t","models":[{"id":"m","kind":"infer",
+    "shapes":{"x":["batch",3],"state":[2,"batch",5],"rate":[]},"values":{"rate":16000}}],"grids":[{"models":["m"],"batch":[4]}]})", {});
+  std::map<std::string, InputSpec> inputs;
+  for (const InputSpec& input : at_batch(suite.rows[0].model.inputs, suite.rows[0].batch)) inputs[input.name] = input;
+  EXPECT_EQ(inputs["x"].dims, (std::vector<std::int64_t>{4, 3}));
+  EXPECT_EQ(inputs["state"].dims, (std::vector<std::int64_t>{2, 4, 5}));
+  EXPECT_TRUE(inputs["rate"].dims.empty() && inputs["rate"].known_shape);
+  EXPECT_EQ(inputs["rate"].value, 16000.0);
+  EXPECT_THROW(at_batch({{"x", true, {1, 3}, {}}}, 2), Error);
+}
+
+TEST(Capacity, SearchComesWithinFivePercent) {
+  for (const double truth : {0.03, 1.0, 7.3, 800.0}) {
+    int calls = 0;
+    const std::optional<double> found = search_capacity(3, [&](double rate) { return ++calls, rate <= truth; });
+    ASSERT_TRUE(found) << truth;
+    EXPECT_LE(*found, truth);
+    EXPECT_GT(*found * 1.05, truth);
+    EXPECT_LT(calls, 25);
+  }
+  EXPECT_FALSE(search_capacity(3, [](double) { return false; }));
+}
 
 TEST(Suite, ExtremesComeFirst) {
   const Suite suite = parse_suite(R"({"schema":"naru.suite/1","name":"t","models":[{"id":"m","kind":"generate"}],
@@ -173,6 +207,57 @@ TEST_F(SessionTest, InterruptedSessionsGiveAValidReportAndResume) {
   EXPECT_EQ(report.at("rows")[0].at("runs").size(), 5u);
   EXPECT_EQ(report.at("rows")[1].at("runs").size(), 5u);
   EXPECT_TRUE(verify_report(made.folder).empty());
+}
+
+TEST_F(SessionTest, OtherScenariosHaveTheirOwnFigures) {
+  const std::string head = R"({"schema":"naru.suite/1","name":"t","runs":2,"models":[{"id":"m","kind":"generate","path":")" + (folder_ / "model.bin").string() + R"("}],"grids":[)";
+  const auto grid = [](const std::string& scenario, const std::string& more) {
+    return R"({"models":["m"],"input_tokens":[8],"output_tokens":[4],"scenario":")" + scenario + R"(")" + more + "}";
+  };
+  const Suite suite = parse_suite(head + grid("capacity", R"(,"rate":[30],"requests":60,"seconds":0.4,"limits":{"ttft_ms":40})") + "," +
+                                      grid("sustained", R"(,"seconds":0.5,"concurrency":[2])") + "," + grid("cold_start", "") + "," +
+                                      grid("trace", R"(,"arrivals_ms":[0,5,5,20])") + "]}", {});
+  const SessionOptions made = options("a");
+  // One at a time, 10 ms each: more than about 100 a second cannot be.
+  EXPECT_EQ(run_session(suite, factory({.ttft_ns = 7'000'000, .tpot_ns = 1'000'000, .servers = 1}), made).measured, 4);
+  const nlohmann::json rows = write_report(made.folder).at("rows");
+  const double capacity = rows[0].at("metrics").at("capacity").at("estimate");
+  EXPECT_GT(capacity, 20);
+  EXPECT_LT(capacity, 110);
+  EXPECT_GT(rows[0].at("search").size(), 2u);
+  EXPECT_EQ(rows[1].at("runs").size(), 1u);
+  EXPECT_NEAR(rows[1].at("metrics").at("drift").at("estimate").get<double>(), 0, 0.2);
+  EXPECT_NEAR(rows[2].at("metrics").at("cold_start").at("estimate").get<double>(), 0.007, 0.003);
+  EXPECT_FALSE(rows[2].at("metrics").contains("output_tokens_per_s"));
+  EXPECT_EQ(rows[3].at("runs")[0].at("requests"), 4);
+  EXPECT_TRUE(verify_report(made.folder).empty());
+}
+
+std::map<std::string, std::string> audit_results(const nlohmann::json& row) {
+  std::map<std::string, std::string> results;
+  for (const nlohmann::json& test : row.at("audit")) results[test.at("test")] = test.at("result");
+  return results;
+}
+
+TEST_F(SessionTest, AuditFindsACacheAndNothingElse) {
+  const auto audited = [&](const char* name, const SyntheticTruth& truth) {
+    SessionOptions made = options(name);
+    run_session(suite(), factory(truth), made);
+    made.resume = true;
+    EXPECT_EQ(audit_session(suite_of(made.folder), factory(truth), made, false).measured, 1);
+    const nlohmann::json report = write_report(made.folder);
+    EXPECT_TRUE(report.at("complete").get<bool>());
+    EXPECT_TRUE(verify_report(made.folder).empty());
+    return audit_results(report.at("rows")[0]);
+  };
+  const auto honest = audited("honest", {.ttft_ns = 4'000'000, .tpot_ns = 1'000'000});
+  EXPECT_EQ(honest.size(), 5u);
+  for (const auto& [test, result] : honest) EXPECT_NE(result, "fail") << test;
+  EXPECT_EQ(honest.at("lengths"), "pass");
+  EXPECT_EQ(honest.at("end_token"), "pass");
+  const auto cached = audited("cached", {.ttft_ns = 4'000'000, .tpot_ns = 1'000'000, .cached_ttft_ns = 1'000'000});
+  EXPECT_EQ(cached.at("same_prompt"), "fail");
+  EXPECT_EQ(cached.at("lengths"), "pass");
 }
 
 TEST_F(SessionTest, FailuresOfTheSystemAreCountedWithTheirReason) {
