@@ -89,15 +89,21 @@ class Recorder : public Sink {
   std::string first_failure_;
 };
 
+void log_energy(RawLog& log, const EnergyReading& reading, std::int64_t time_ns) {
+  for (std::size_t i = 0; i < reading.size(); ++i) {
+    if (reading[i]) log.append({RunEventKind::Energy, static_cast<std::uint32_t>(i), time_ns, static_cast<std::int64_t>(*reading[i] * 1e6)});
+  }
+}
+
 /// Writes the log out and reads energy while the run goes on.
 class Background {
  public:
-  Background(RawLog& log, const std::function<void(RawLog&)>& sample) : thread_([this, &log, sample] {
+  Background(RawLog& log, const Recorder& recorder, const std::function<EnergyReading()>& read_energy) : thread_([this, &log, &recorder, read_energy] {
     std::unique_lock lock(mutex_);
     while (!stopping_) {
       lock.unlock();
       try {
-        if (sample) sample(log);
+        if (read_energy) log_energy(log, read_energy(), recorder.since_start());
         log.flush();
       } catch (...) {
         failure_ = std::current_exception();
@@ -170,12 +176,15 @@ int issue(System& system, const RunPlan& plan, RawLog& log, Recorder& recorder) 
 }  // namespace
 
 RunOutcome run_load(System& system, const RunPlan& plan, RawLog& log) {
+  // Taken before the first request, so that the steady window never begins before the readings do.
+  const EnergyReading first = plan.read_energy ? plan.read_energy() : EnergyReading();
   const std::int64_t start = now_ns(), wall_offset = wall_ns() - now_ns();
   Recorder recorder(log, start);
   log.append({RunEventKind::Begin, 0, 0, start});
+  log_energy(log, first, 0);
   RunOutcome outcome;
   {
-    Background background(log, plan.sample_energy);
+    Background background(log, recorder, plan.read_energy);
     {
       const PromptThread prompt;
       outcome.requests = issue(system, plan, log, recorder);
@@ -186,6 +195,7 @@ RunOutcome run_load(System& system, const RunPlan& plan, RawLog& log) {
     }
     background.finish();
   }
+  if (plan.read_energy) log_energy(log, plan.read_energy(), recorder.since_start());
   outcome.interrupted = plan.stop != nullptr && plan.stop->load();
   const std::int64_t step = wall_ns() - now_ns() - wall_offset;
   // A clock that is slewed moves by at most half a millisecond a second; more is a step.

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "benchmarks/load/scenario.h"
@@ -10,6 +11,9 @@
 #include "benchmarks/sut/system.h"
 
 namespace naru::bench {
+
+/// Joules since some start, by provider; absent where it cannot be read at this moment.
+using EnergyReading = std::vector<std::optional<double>>;
 
 /// What one run hands in. Request i uses prompt i modulo their number.
 struct RunPlan {
@@ -21,7 +25,7 @@ struct RunPlan {
   std::uint32_t samples = 1;
   std::int64_t timeout_ns = 600'000'000'000;         ///< for all that is under way when handing in ends
   const std::atomic<bool>* stop = nullptr;           ///< set from outside: end early
-  std::function<void(RawLog&)> sample_energy;        ///< called ten times a second, where set
+  std::function<EnergyReading()> read_energy;        ///< called before and after, and ten times a second, where set
 };
 
 struct RunOutcome {

@@ -291,7 +291,7 @@ class Session {
     plan.stop = options_.stop;
     plan.max_tokens = row.output_tokens;
     if (row.model.generates) plan.prompts = make_prompts(row, suite_.seed, loaded.vocabulary);
-    if (!providers_.empty()) plan.sample_energy = [this](RawLog& log) { sample_energy(log); };
+    if (!providers_.empty()) plan.read_energy = [this] { return read_energy(); };
     return plan;
   }
 
@@ -379,12 +379,10 @@ class Session {
     journal_.append({{"kind", "gate"}, {"model", row.model.id}, {"device", row.device}, {"result", result}});
   }
 
-  void sample_energy(RawLog& log) {
-    for (std::size_t i = 0; i < providers_.size(); ++i) {
-      const std::optional<double> joules = providers_[i]->read();
-      if (!joules) continue;
-      log.append({RunEventKind::Energy, static_cast<std::uint32_t>(i), now_ns() - run_start_ns_, static_cast<std::int64_t>(*joules * 1e6)});
-    }
+  EnergyReading read_energy() {
+    EnergyReading reading;
+    for (const auto& provider : providers_) reading.push_back(provider->read());
+    return reading;
   }
 
   /// A short run that is not kept: plans, caches and clocks settle.
@@ -414,7 +412,6 @@ class Session {
   /// One run into a log: what the journal says of it.
   Json run_logged(System& system, RunPlan plan, const std::string& name, int run) {
     plan.seed = derive_seed(suite_.seed, static_cast<std::uint64_t>(run));
-    run_start_ns_ = now_ns();
     RunOutcome outcome;
     {
       RawLog log(options_.folder / name);
@@ -435,7 +432,7 @@ class Session {
   std::vector<std::unique_ptr<EnergyProvider>> providers_;
   std::set<std::string> done_, measured_, probed_, gates_;
   std::map<std::string, std::string> hashes_;
-  std::int64_t start_ns_ = 0, run_start_ns_ = 0, longest_row_ns_ = 0;
+  std::int64_t start_ns_ = 0, longest_row_ns_ = 0;
   double memory_bytes_ = 0;
 };
 

@@ -8,6 +8,7 @@
 #include "benchmarks/analyse/diff.h"
 #include "benchmarks/analyse/row.h"
 #include "benchmarks/analyse/statistics.h"
+#include "benchmarks/calibrate/calibrate.h"
 #include "benchmarks/load/random.h"
 #include "benchmarks/load/scenario.h"
 
@@ -216,26 +217,19 @@ TEST(Diff, VerdictsOnKnownDifferences) {
   EXPECT_GT(unsure.runs_needed, 5);
 }
 
-TEST(Intervals, ClosedLoopHidesAStall) {
-  // Service of 1 ms, a stall of 200 ms each 500th request, 450 requests a second for a minute.
-  Scenario scenario;
-  scenario.kind = ScenarioKind::Poisson;
-  scenario.rate = 450;
-  scenario.requests = 27'000;
-  scenario.limit_ns = INT64_MAX;
-  std::vector<double> open, closed_loop;
-  double free_at = 0;
-  int number = 0;
-  for (const std::int64_t arrival : arrivals_ns(scenario, 1)) {
-    const double a = static_cast<double>(arrival) * 1e-6, service = 1 + (++number % 500 == 0 ? 200 : 0);
-    free_at = std::max(a, free_at) + service;
-    open.push_back(free_at - a);
-    closed_loop.push_back(service);
-  }
-  std::sort(open.begin(), open.end());
-  std::sort(closed_loop.begin(), closed_loop.end());
-  EXPECT_DOUBLE_EQ(nearest_rank(closed_loop, 0.99), 1.0);
-  EXPECT_GT(nearest_rank(open, 0.99), 150.0);
+TEST(Calibrate, ClosedLoopHidesAStall) {
+  const std::vector<StallRow> rows = closed_loop_hides_a_stall();
+  EXPECT_EQ(rows[3].percentile, 0.99);
+  EXPECT_DOUBLE_EQ(rows[3].closed_ms, 1.0);
+  EXPECT_GT(rows[3].open_ms, 150.0);
+}
+
+TEST(Calibrate, IntervalsOfRequestsTakenAsIndependentAreTooNarrow) {
+  const std::vector<CoverageRow> rows = interval_coverage(60);
+  EXPECT_LT(rows[0].independent, 0.75);
+  EXPECT_LT(rows[2].independent, 0.25);
+  EXPECT_GT(rows[0].runs, 0.8);
+  for (const CoverageRow& row : rows) EXPECT_GT(row.runs, row.independent + 0.15) << row.load;
 }
 
 }  // namespace

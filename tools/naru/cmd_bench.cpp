@@ -1,4 +1,4 @@
-// naru bench: measures a suite, verifies and compares reports.
+// naru bench: measures a suite, and audits a report.
 #include <algorithm>
 #include <atomic>
 #include <csignal>
@@ -6,17 +6,12 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "benchmarks/analyse/diff.h"
-#include "benchmarks/analyse/row.h"
-#include "benchmarks/foreign/foreign.h"
-#include "benchmarks/log/sha256.h"
 #include "benchmarks/report/report.h"
 #include "benchmarks/report/view.h"
 #include "benchmarks/session/session.h"
-#include "benchmarks/suites/builtin.h"
 #include "benchmarks/sut/make_system.h"
 #include "graph/fail.h"
-#include "tools/naru/commands.h"
+#include "tools/naru/bench_commands.h"
 #include "tools/naru/table.h"
 
 namespace naru::tool {
@@ -66,14 +61,6 @@ int run_bench(const BenchCommand& command) {
   return outcome.interrupted ? kFailed : kDone;
 }
 
-int run_verify(const std::string& folder) {
-  const std::vector<std::string> problems = bench::verify_report(folder);
-  for (const std::string& problem : problems) std::cout << "wrong: " << problem << '\n';
-  if (!problems.empty()) return kInvalid;
-  std::cout << "verified: every figure follows from the raw logs, and every byte is as hashed\n";
-  return kDone;
-}
-
 struct AuditCommand {
   BenchCommand bench;
   bool all = false, json = false;
@@ -109,62 +96,20 @@ int run_audit(const AuditCommand& command) {
   return failed ? kOutOfTolerance : kDone;
 }
 
-struct ImportCommand {
-  std::vector<std::string> files;
-  bool json = false;
-};
-
-int run_import(const ImportCommand& command) {
-  Table table({"tool", "model", "condition", "metric", "statistic", ">value", "formula"});
-  nlohmann::json list = nlohmann::json::array();
-  for (const std::string& file : command.files) {
-    const std::vector<bench::ForeignRow> rows = with_context([&] { return "reading '" + file + "'"; }, [&] { return bench::read_foreign(bench::read_file(file)); });
-    for (const bench::ForeignRow& row : rows) {
-      for (const bench::ForeignFigure& figure : row.figures) {
-        const bench::MetricInfo* metric = bench::find_metric(figure.metric);
-        const bench::Shown shown = bench::shown_unit(metric == nullptr ? "-" : metric->unit);
-        const std::string value = fmt::format("{:.4g}{}{}", figure.value * shown.factor, *shown.unit == 0 ? "" : " ", shown.unit);
-        table.add({row.tool, row.model, row.condition, figure.metric, figure.statistic, value, figure.formula.empty() ? "as kpm-1" : figure.formula});
-        list.push_back({{"file", file}, {"tool", row.tool}, {"model", row.model}, {"condition", row.condition}, {"metric", figure.metric}, {"statistic", figure.statistic},
-                        {"value", figure.value}, {"unit", metric == nullptr ? "" : metric->unit}, {"formula", figure.formula}, {"as_kpm_1", figure.formula.empty()}});
-      }
-    }
-  }
-  if (command.json) std::cout << list.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
-  else table.print(std::cout);
-  return kDone;
-}
-
-struct DiffCommand {
-  std::string a, b;
-  bench::DiffOptions options;
-  bool json = false;
-};
-
-int run_diff(const DiffCommand& command) {
-  const nlohmann::json a = bench::build_report(command.a), b = bench::build_report(command.b);
-  nlohmann::json list = nlohmann::json::array();
-  Table table({"row", "metric", ">ratio", ">95 % interval", "verdict"});
-  bool slower = false;
-  for (const bench::RowDiff& row : bench::diff_reports(a, b, command.options)) {
-    const bench::Comparison& c = row.comparison;
-    const bool compared = c.verdict != bench::Verdict::NotComparable;
-    std::string verdict = to_string(c.verdict);
-    if (c.runs_needed > 0) verdict += fmt::format(", about {} runs needed", c.runs_needed);
-    if (!row.why.empty()) verdict += ": " + row.why;
-    table.add({row.key.substr(0, row.key.find("|parallel")), row.metric, compared ? fmt::format("{:.4f}", c.ratio) : "-", compared ? fmt::format("{:.4f} to {:.4f}", c.low, c.high) : "-", verdict});
-    list.push_back({{"key", row.key}, {"metric", row.metric}, {"verdict", to_string(c.verdict)}, {"ratio", c.ratio}, {"low", c.low}, {"high", c.high}, {"runs_needed", c.runs_needed}, {"why", row.why}});
-    slower |= c.verdict == bench::Verdict::Slower;
-  }
-  if (command.json) std::cout << list.dump(2) << '\n';
-  else table.print(std::cout);
-  return slower ? kOutOfTolerance : kDone;
-}
-
 void add_systems(CLI::App* app, BenchCommand& command) {
   app->add_option("--sut", command.systems, "System under test, [NAME=]KIND[:SETTINGS]; may be given again, every row is then measured on each. Kinds: in-process, "
                                             "synthetic, openai, llama-server, kserve, pipe; settings: JSON, or @FILE")->capture_default_str();
   app->add_option("--threads", command.threads, "Cores; 0: all")->check(CLI::Range(0, 4096));
+}
+
+Subcommand add_audit(CLI::App& bench) {
+  auto command = std::make_shared<AuditCommand>();
+  CLI::App* app = bench.add_subcommand("audit", "Make the systems of a report do rows again in other ways; exit code 6 when a test fails");
+  app->add_option("folder", command->bench.out, "Folder of a report")->required();
+  add_systems(app, command->bench);
+  app->add_flag("--all", command->all, "Every row, not one per system, model and device");
+  app->add_flag("--json", command->json, "Print JSON");
+  return {app, [command] { return run_audit(*command); }};
 }
 
 }  // namespace
@@ -184,35 +129,12 @@ Command add_bench(CLI::App& app) {
   sub->add_flag("--resume", command->resume, "Keep the rows that the folder already holds");
   sub->add_flag("--no-gate", command->no_gate, "Leave the accuracy gates out; no row is then ranked");
 
-  auto folder = std::make_shared<std::string>();
-  CLI::App* verify = sub->add_subcommand("verify", "Recompute every figure from the raw logs and check every hash");
-  verify->add_option("folder", *folder, "Folder of a report")->required();
-  auto diff_command = std::make_shared<DiffCommand>();
-  CLI::App* diff = sub->add_subcommand("diff", "Compare two reports; exit code 6 when a row became slower");
-  diff->add_option("a", diff_command->a, "Folder of the first report")->required();
-  diff->add_option("b", diff_command->b, "Folder of the second")->required();
-  diff->add_option("--margin", diff_command->options.margin, "Changes within are equivalent")->check(CLI::Range(0.0001, 1.0))->capture_default_str();
-  diff->add_flag("--json", diff_command->json, "Print JSON");
-  auto audit_command = std::make_shared<AuditCommand>();
-  CLI::App* audit = sub->add_subcommand("audit", "Make the systems of a report do rows again in other ways; exit code 6 when a test fails");
-  audit->add_option("folder", audit_command->bench.out, "Folder of a report")->required();
-  add_systems(audit, audit_command->bench);
-  audit->add_flag("--all", audit_command->all, "Every row, not one per system, model and device");
-  audit->add_flag("--json", audit_command->json, "Print JSON");
-  auto import_command = std::make_shared<ImportCommand>();
-  CLI::App* import = sub->add_subcommand("import", "Show result files of vllm bench serve, AIPerf, llama-bench and GuideLLM in our names, with their formulas");
-  import->add_option("files", import_command->files, "Result files")->required();
-  import->add_flag("--json", import_command->json, "Print JSON");
-  CLI::App* schema = sub->add_subcommand("schema", "Print the JSON schema of suite files");
-  return [=] {
-    if (schema->parsed()) {
-      std::cout << bench::kSuiteSchema;
-      return static_cast<int>(kDone);
+  std::vector<Subcommand> others = {add_audit(*sub)};
+  for (Subcommand (*add)(CLI::App&) : {add_bench_verify, add_bench_diff, add_bench_import, add_bench_calibrate, add_bench_schema}) others.push_back(add(*sub));
+  return [command, others] {
+    for (const Subcommand& other : others) {
+      if (other.app->parsed()) return other.run();
     }
-    if (import->parsed()) return run_import(*import_command);
-    if (audit->parsed()) return run_audit(*audit_command);
-    if (verify->parsed()) return run_verify(*folder);
-    if (diff->parsed()) return run_diff(*diff_command);
     return run_bench(*command);
   };
 }
