@@ -6,7 +6,8 @@
 namespace naru::plugin {
 
 Completions& Completions::instance() {
-  static Completions completions;
+  // Never destroyed: a plug-in may answer while the process ends.
+  static Completions& completions = *new Completions;
   return completions;
 }
 

@@ -204,16 +204,17 @@ bool clip_to_relu(Rewriter& rw, const Node& node) {
   return true;
 }
 
-/// Max and Min with one scalar constant are clips.
-bool bound_to_clip(Rewriter& rw, const Node& node) {
+/// Max and Min with the infinity that decides nothing; Max with zero is Relu. Other bounds are no
+/// Clip: Max and Min keep a NaN, Clip need not.
+bool bound_decided(Rewriter& rw, const Node& node) {
   if (node.inputs.size() != 2 || !float_out(rw, node)) return false;
   const std::optional<double> bound = scalar_constant(rw, node.inputs[1]);
   const ValueId x = node.inputs[0];
-  if (!bound || std::isnan(*bound) || !same_shape(rw.type(x), rw.type(node.outputs[0])))
-    return false;
+  if (!bound || !same_shape(rw.type(x), rw.type(node.outputs[0]))) return false;
   const bool lower = node.op->name == "Max";
   if (std::isinf(*bound)) return (*bound < 0) == lower && rw.bypass(x);
-  replace_by_clip(rw, node, x, lower ? Bounds{*bound, INFINITY} : Bounds{-INFINITY, *bound});
+  if (!lower || *bound != 0) return false;
+  rw.replace("Relu", {x});
   return true;
 }
 
@@ -270,8 +271,8 @@ constexpr std::array kRules{
     Rule{"clip_to_relu", "Clip", clip_to_relu},
     Rule{"merge_clip", "Clip", merge_clips},
     Rule{"merge_relu", "Relu", merge_clips},
-    Rule{"max_to_clip", "Max", bound_to_clip},
-    Rule{"min_to_clip", "Min", bound_to_clip},
+    Rule{"max_bound", "Max", bound_decided},
+    Rule{"min_bound", "Min", bound_decided},
     Rule{"where_decided", "Where", where_decided},
 };
 

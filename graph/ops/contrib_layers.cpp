@@ -79,7 +79,7 @@ bool simplified_layer_norm(DecomposeContext& ctx) {
   const std::int64_t axis = p.node.attr_int("axis");
   p.set(0, p.add("RMSNormalization", {p.in(0), p.in(1)}, {{"axis", axis}, {"epsilon", p.node.attr_float("epsilon")}, {"stash_type", p.node.attr_int("stash_type")}}));
   if (p.wants(1)) {
-    const bool last = axis == -1 || p.rank(0) == axis + 1;
+    const bool last = axis == -1 || (p.rank(0) && axis == *p.rank(0) - 1);
     if (!last) return false;
     p.set(1, inverse_rms(p, p.in(0), p.dtype(0), -1));
   }

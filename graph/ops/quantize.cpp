@@ -193,7 +193,8 @@ void reference_dynamic_quantize(ReferenceContext& ctx) {
     high = std::max(high, value);
   }
   const float scale = (high == low ? 1.0f : high - low) / 255.0f;
-  const float zero = std::nearbyint(std::clamp(-low / scale, 0.0f, 255.0f));
+  const float offset = -low / scale;  // NaN where the operands have no range
+  const float zero = offset > 0 ? std::nearbyint(std::min(offset, 255.0f)) : 0.0f;
   Tensor& output = ctx.output(0);
   const auto y = output.as_mutable<std::uint8_t>();
   for (std::size_t i = 0; i < x.size(); ++i) {

@@ -108,7 +108,8 @@ TEST(SimplifyArithmetic, ClipsMerge) {
   rewrites(bounds + "%t = Clip(%x, %l)\n %y = Clip(%t, _, %h)", "Clip");
   rewrites(bounds + "%y = Clip(%x, %z)", "Relu");
   rewrites(bounds + "%t = Clip(%x)\n %y = Neg(%t)", "Neg");
-  rewrites(bounds + "%t = Max(%x, %l)\n %y = Min(%h, %t)", "Clip");
+  // Max and Min keep a NaN, Clip need not.
+  rewrites(bounds + "%t = Max(%x, %l)\n %y = Min(%h, %t)", "Max Min");
   rewrites(bounds + "%y = Max(%z, %x)", "Relu");
   rewrites("const %n: f32[] = {-inf}\n %a = Abs(%x) %y = Max(%a, %n)", "Abs");
   // Bounds in the wrong order: the upper one wins, whatever comes first.

@@ -14,6 +14,7 @@
 #include "graph/text.h"
 #include "tests/differential/coverage.h"
 #include "tests/differential/faults.h"
+#include "tests/differential/peer_case.h"
 #include "tests/differential/random_case.h"
 #include "tests/differential/shrink.h"
 #include "tests/differential/ways.h"
@@ -28,6 +29,7 @@ constexpr const char* kUsage = R"(usage: naru_graph_fuzz [options]
   --seed S       the seed of the first; the others follow (default 1)
   --device ID    an engine on this device must agree with the reference; may be given several times
   --out DIR      writes each difference there, reduced to a few nodes
+  --peer DIR     instead: writes graphs and single nodes as ONNX files with what is expected, for peer_fuzz.py
   --faults       instead: counts the seeded faults that the oracle finds within the graphs
   --print        prints each graph
   --missing N    prints N pairs of operators that were not met
@@ -40,7 +42,7 @@ constexpr double kFaultsToFind = 0.95;
 struct Options {
   std::uint64_t graphs = 1000, seed = 1;
   std::vector<std::string> devices;
-  fs::path out;
+  fs::path out, peer;
   std::uint64_t missing = 0;
   bool faults = false, print = false;
 };
@@ -60,6 +62,7 @@ Options parse_arguments(int count, char** values) {
     else if (name == "--missing") options.missing = std::strtoull(value.c_str(), nullptr, 10);
     else if (name == "--device") options.devices.push_back(value);
     else if (name == "--out") options.out = value;
+    else if (name == "--peer") options.peer = value;
     else fail(ErrorCode::InvalidArgument, "{}: unknown", name);
   }
   return options;
@@ -70,12 +73,12 @@ void report(const RandomCase& test, const Way& way, std::uint64_t seed, const st
   std::printf("seed %llu, %s: %s\n", static_cast<unsigned long long>(seed), way.name.c_str(), what.c_str());
   const RandomCase small = shrink(test, [&](const RandomCase& candidate) {
     try {
-      return failure(candidate, way, expect(candidate, kRuns, 1)).has_value();
+      return judge(candidate, way, expect(candidate, kRuns, 1)).difference.has_value();
     } catch (const Error&) {
       return false;
     }
   });
-  const auto why = failure(small, way, expect(small, kRuns, 1));
+  const auto why = judge(small, way, expect(small, kRuns, 1)).difference;
   std::printf("%s  %s\n", print(small.graph).c_str(), why.value_or("").c_str());
   if (options.out.empty()) return;
   std::string name = fmt::format("{}_{}", way.name, seed);
@@ -85,7 +88,7 @@ void report(const RandomCase& test, const Way& way, std::uint64_t seed, const st
 
 int fuzz(const Options& options) {
   const std::vector<Way> ways = all_ways(options.devices);
-  std::map<std::string, std::uint64_t> failures;
+  std::map<std::string, std::uint64_t> applied, failures;
   PairCoverage coverage;
   std::uint64_t nodes = 0;
   const auto start = std::chrono::steady_clock::now();
@@ -96,10 +99,11 @@ int fuzz(const Options& options) {
     nodes += test.graph.nodes.size();
     const std::vector<Expected> expected = expect(test, kRuns, seed);
     for (const Way& way : ways) {
-      const auto what = failure(test, way, expected);
-      if (!what) continue;
+      const Verdict verdict = judge(test, way, expected);
+      if (verdict.applies) ++applied[way.name];
+      if (!verdict.difference) continue;
       ++failures[way.name];
-      report(test, way, seed, *what, options);
+      report(test, way, seed, *verdict.difference, options);
       std::fflush(stdout);
     }
   }
@@ -108,13 +112,31 @@ int fuzz(const Options& options) {
               static_cast<unsigned long long>(options.graphs), static_cast<unsigned long long>(nodes), seconds, coverage.met(), coverage.possible(),
               100.0 * static_cast<double>(coverage.met()) / static_cast<double>(coverage.possible()));
   for (const std::string& pair : coverage.missing(options.missing)) std::printf("  not met: %s\n", pair.c_str());
-  std::printf("%-20s %10s\n", "way", "differences");
+  std::printf("%-20s %10s %12s\n", "way", "graphs", "differences");
   std::uint64_t all = 0;
   for (const Way& way : ways) {
-    std::printf("%-20s %10llu\n", way.name.c_str(), static_cast<unsigned long long>(failures[way.name]));
+    std::printf("%-20s %10llu %12llu\n", way.name.c_str(), static_cast<unsigned long long>(applied[way.name]),
+                static_cast<unsigned long long>(failures[way.name]));
     all += failures[way.name];
   }
   return all == 0 ? 0 : 1;
+}
+
+/// Writes `<seed>`, the graph, and `<seed>.<index>`, each of its nodes alone.
+int write_for_peer(const Options& options) {
+  std::uint64_t graphs = 0, nodes = 0;
+  for (std::uint64_t seed = options.seed; seed < options.seed + options.graphs; ++seed) {
+    const RandomCase test = random_case(seed);
+    graphs += write_peer_case(test, expect(test, kRuns, seed), options.peer / fmt::format("{}", seed)) ? 1 : 0;
+    const std::vector<Datum> values = interpret(test.graph, test.inputs);
+    for (std::size_t i = 0; i < test.graph.nodes.size(); ++i) {
+      const RandomCase node = node_case(test, values, i);
+      nodes += write_peer_case(node, expect(node, kRuns, seed), options.peer / fmt::format("{}.{}", seed, i)) ? 1 : 0;
+    }
+  }
+  std::printf("%llu of %llu graphs and %llu nodes written to %s\n", static_cast<unsigned long long>(graphs),
+              static_cast<unsigned long long>(options.graphs), static_cast<unsigned long long>(nodes), options.peer.c_str());
+  return 0;
 }
 
 /// True when executing with the fault is seen to differ; `acted` when it changed anything at all.
@@ -167,6 +189,7 @@ int main(int count, char** values) {
     return 2;
   }
   try {
+    if (!options.peer.empty()) return naru::fuzz::write_for_peer(options);
     return options.faults ? naru::fuzz::count_faults(options) : naru::fuzz::fuzz(options);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "%s\n", error.what());

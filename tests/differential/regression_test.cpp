@@ -25,7 +25,7 @@ TEST(Regressions, GiveWhatTheReferenceGives) {
     const RandomCase test = read_case(entry.path());
     const std::vector<Expected> expected = expect(test, 8, 1);
     for (const Way& way : ways) {
-      const auto what = failure(test, way, expected);
+      const auto what = judge(test, way, expected).difference;
       EXPECT_FALSE(what.has_value()) << name << ", " << way.name << ": " << what.value_or("");
     }
   }

@@ -7,10 +7,13 @@
 
 #include "compiler/pipeline.h"
 #include "graph/evaluate.h"
+#include "graph/export/onnx_writer.h"
+#include "graph/import/onnx.h"
 #include "graph/infer.h"
 #include "graph/serialize.h"
 #include "graph/text.h"
 #include "runtime/engine_impl.h"
+#include "tests/differential/batch.h"
 #include "tests/onnx/engine_executor.h"
 
 namespace naru::fuzz {
@@ -18,28 +21,44 @@ namespace {
 
 constexpr int kMoreRuns = 24;
 
-std::vector<Datum> run_optimised(const RandomCase& test) {
+Results run_optimised(const RandomCase& test) {
   Graph graph = test.graph;
   optimize(graph, generic_pipeline(2), {.verify_each = true});
   return evaluate(graph, test.inputs);
 }
 
-std::vector<Datum> run_reordered(const RandomCase& test) {
+Results run_reordered(const RandomCase& test) {
   return evaluate(reordered(test.graph, test.graph.nodes.size()), test.inputs);
 }
 
-std::vector<Datum> run_text(const RandomCase& test) {
+Results run_text(const RandomCase& test) {
   return evaluate(parse_text(print(test.graph, {.full_data = true}), {.infer = true}), test.inputs);
 }
 
-std::vector<Datum> run_container(const RandomCase& test) {
+Results run_container(const RandomCase& test) {
   auto bytes = std::make_shared<const std::vector<std::byte>>(naru_bytes(test.graph));
   return evaluate(load_naru(*bytes, bytes), test.inputs);
+}
+
+Results run_onnx(const RandomCase& test) {
+  const std::string bytes = onnx_bytes(test.graph);
+  return evaluate(load_onnx(std::as_bytes(std::span(bytes))), test.inputs);
 }
 
 Way engine_way(const std::string& device) {
   const std::shared_ptr<CaseExecutor> executor = make_engine_executor(device);
   return {"engine:" + device, Match::Spread, [executor](const RandomCase& test) { return executor->run(test.graph, test.inputs); }};
+}
+
+/// Each sample of the batch alone.
+Way batched_way(const std::string& device) {
+  const std::shared_ptr<CaseExecutor> executor = make_engine_executor(device);
+  const auto run = [executor](const Graph& graph, std::span<const Datum> inputs) { return executor->run(graph, inputs); };
+  return {"batched:" + device, Match::Spread,
+          [run](const RandomCase& test) {
+            const auto batch = find_batch(test);
+            return batch ? batch->run(run) : Results{};
+          }};
 }
 
 }  // namespace
@@ -75,21 +94,26 @@ std::vector<Way> all_ways(const std::vector<std::string>& devices) {
   std::vector<Way> ways{{"optimised", Match::Spread, run_optimised},
                         {"reordered", Match::Exact, run_reordered},
                         {"text", Match::Exact, run_text},
-                        {"container", Match::Exact, run_container}};
-  for (const std::string& device : devices) ways.push_back(engine_way(device));
+                        {"container", Match::Exact, run_container},
+                        {"onnx", Match::Exact, run_onnx}};
+  for (const std::string& device : devices) {
+    ways.push_back(engine_way(device));
+    ways.push_back(batched_way(device));
+  }
   return ways;
 }
 
-std::optional<std::string> failure(const RandomCase& test, const Way& way, std::span<const Expected> expected) {
-  std::vector<Datum> got;
+Verdict judge(const RandomCase& test, const Way& way, std::span<const Expected> expected) {
+  Results got;
   try {
     got = way.run(test);
   } catch (const std::exception& error) {
-    return fmt::format("threw: {}", error.what());
+    return {.difference = fmt::format("threw: {}", error.what())};
   }
-  const auto first = mismatch(got, expected, way.match);
-  if (!first || way.match == Match::Exact) return first;
-  return mismatch(got, expect(test, kMoreRuns, 1), way.match);
+  if (!got) return {.applies = false};
+  const auto first = mismatch(*got, expected, way.match);
+  if (!first || way.match == Match::Exact) return {.difference = first};
+  return {.difference = mismatch(*got, expect(test, kMoreRuns, 1), way.match)};
 }
 
 }  // namespace naru::fuzz

@@ -143,29 +143,29 @@ def run_case(peer: str, root: str, case: dict) -> tuple[str, str]:
     return "passed", ""
 
 
-def worker(peer: str, root: str, pipe) -> None:
-    while case := pipe.recv():
-        pipe.send(run_case(peer, root, case))
+def worker(job, pipe) -> None:
+    while arguments := pipe.recv():
+        pipe.send(job(*arguments))
 
 
 class Runner:
-    """Runs cases in a process of their own, which a crash or a hang ends without harm."""
+    """Calls `job` in a process of its own, which a crash or a hang ends without harm; it answers (outcome, detail)."""
 
-    def __init__(self, peer: str, root: pathlib.Path):
-        self.peer, self.root, self.process = peer, str(root), None
+    def __init__(self, job):
+        self.job, self.process = job, None
 
     def start(self) -> None:
         context = multiprocessing.get_context("spawn")
         self.pipe, far = context.Pipe()
-        self.process = context.Process(target=worker, args=(self.peer, self.root, far), daemon=True)
+        self.process = context.Process(target=worker, args=(self.job, far), daemon=True)
         self.process.start()
         far.close()
 
-    def run(self, case: dict) -> tuple[str, str]:
+    def run(self, *arguments) -> tuple[str, str]:
         if self.process is None:
             self.start()
         try:
-            self.pipe.send(case)
+            self.pipe.send(arguments)
             if self.pipe.poll(SECONDS):
                 return self.pipe.recv()
             self.stop()
@@ -193,9 +193,9 @@ def main() -> int:
     records = []
     print(f"{'suite':<20} {'peer':<12} {'cases':>6} {'passed':>7} {'failed':>7} {'not supported':>14}")
     for peer in arguments.peer or PEERS:
-        runner = Runner(peer, arguments.cases)
+        runner = Runner(run_case)
         for suite in sorted({case["suite"] for case in cases}):
-            results = [(case, *runner.run(case)) for case in cases if case["suite"] == suite]
+            results = [(case, *runner.run(peer, str(arguments.cases), case)) for case in cases if case["suite"] == suite]
             count = {outcome: sum(result[1] == outcome for result in results) for outcome in ("passed", "failed", "unsupported")}
             print(f"{suite:<20} {peer:<12} {len(results):>6} {count['passed']:>7} {count['failed']:>7} {count['unsupported']:>14}", flush=True)
             for case, outcome, detail in results:

@@ -32,7 +32,7 @@ std::vector<Row> read_rows(const std::string& path) {
     std::memcpy(&count, data.data() + at, 4);
     at += 4;
     Row row(count, {});
-    std::memcpy(row.data(), data.data() + at, count * sizeof(row[0]));
+    if (count > 0) std::memcpy(row.data(), data.data() + at, count * sizeof(row[0]));
     at += count * sizeof(row[0]);
     rows.push_back(std::move(row));
   }

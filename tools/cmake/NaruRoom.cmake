@@ -58,6 +58,12 @@ function(naru_add_executable name kind)
   target_precompile_headers(${name} REUSE_FROM naru_pch_${kind})
 endfunction()
 
+# naru_add_runtime_programs(<target>...): what the tests labelled runtime need; the preset tsan builds no more.
+add_custom_target(runtime_programs)
+function(naru_add_runtime_programs)
+  add_dependencies(runtime_programs ${ARGN})
+endfunction()
+
 # naru_add_test(<name> LABELS <labels>... SOURCES <sources>...): a GoogleTest program.
 function(naru_add_test name)
   cmake_parse_arguments(arg "" "" "LABELS;SOURCES;LIBRARIES" ${ARGN})
@@ -66,4 +72,7 @@ function(naru_add_test name)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}")
+  if("runtime" IN_LIST arg_LABELS)
+    naru_add_runtime_programs(${name})
+  endif()
 endfunction()

@@ -52,7 +52,7 @@ CONFINED = (
     ("oneDNN", r"(oneapi/dnnl/|dnnl)", ("backends/cpu/",)),
     ("OpenCL", r"CL/", ("backends/opencl/",)),
     ("CUDA", r"(cuda|cublas|cudnn|cufft|nvrtc|nvml|nvJitLink|cooperative_groups|cub/)", ("backends/cuda/", "tests/backends/cuda/", "tests/compiler/kernel/nvrtc")),
-    ("protobuf", r"(google/protobuf/|(.*/)?[\w-]+\.pb\.h)", ("graph/import/",)),
+    ("protobuf", r"(google/protobuf/|(.*/)?[\w-]+\.pb\.h)", ("graph/import/", "graph/export/")),
     ("FlatBuffers", r"(flatbuffers/|(.*/)?\w+_generated\.h)", ("graph/serialize", "tests/graph/serialize")),
 )
 

@@ -144,7 +144,8 @@ bool lower_dynamic(Lowering& lowering) {
     const auto* x = reinterpret_cast<const float*>(p[0]);
     const FloatRange range = range_of(x, count);
     const float scale = (range.high == range.low ? 1.0f : range.high - range.low) / 255.0f;
-    const auto zero = static_cast<std::int32_t>(std::nearbyint(std::clamp(-range.low / scale, 0.0f, 255.0f)));
+    const float offset = -range.low / scale;  // NaN where the operands have no range
+    const auto zero = static_cast<std::int32_t>(offset > 0 ? std::nearbyint(std::min(offset, 255.0f)) : 0.0f);
     auto* y = reinterpret_cast<std::uint8_t*>(p[1]);
     parallel_ranges(count, 0.5, [&](std::int64_t begin, std::int64_t end) {
       quantise_run(x + begin, end - begin, scale, zero, ByteRange{}, y + begin);

@@ -261,8 +261,8 @@ void direct_unsigned(const std::byte* from, std::int64_t blocks, const Activatio
 template <std::size_t kFormat>
 inline __m256i signed_values(__m256i codes) {
   constexpr TileFormat f = kTileFormats[kFormat];
-  if constexpr (f.table != nullptr) {
-    const __m128i values = _mm_loadu_si128(reinterpret_cast<const __m128i*>(f.table));
+  if constexpr (f.has_codebook()) {
+    const __m128i values = _mm_loadu_si128(reinterpret_cast<const __m128i*>(codebook(f)));
     return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(values), codes);
   }
   return f.zero == 0 ? codes : _mm256_sub_epi8(codes, _mm256_set1_epi8(f.zero));

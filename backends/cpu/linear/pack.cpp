@@ -14,7 +14,7 @@ using Byte = std::uint8_t;
 
 /// One block of one row, in parts.
 struct BlockParts {
-  Byte codes[256];     ///< as stored, before `zero` or `table`
+  Byte codes[256];     ///< as stored, before `zero` or the codebook
   std::int8_t scales[16] = {};
   Byte mins[16] = {};
   std::uint16_t scale = 0;  ///< f16 bits or the exponent

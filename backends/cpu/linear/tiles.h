@@ -29,7 +29,7 @@ inline constexpr int kPanelBlocks = 8;
 inline constexpr int kPanelDepth = kPanelBlocks * kTileDepth;
 
 /// How a format's elements become values: value = scale * code + min, where the code is the stored
-/// one minus `zero`, or `table` of it; scale and min belong to `block` elements, or to
+/// one minus `zero`, or an element of `codebook`; scale and min belong to `block` elements, or to
 /// `sub_elements` of them when the block has further scales.
 struct TileFormat {
   DType dtype = DType::Undefined;
@@ -38,7 +38,7 @@ struct TileFormat {
   std::int32_t low_bits = 8;       ///< of a code in the first bit plane: 2, 4, 8, or 16 and 32 for floats
   std::int32_t high_bits = 0;      ///< of a code in the second bit plane: 0, 1, 2
   std::int32_t zero = 0;
-  const std::int8_t* table = nullptr;
+  enum class Codebook : std::uint8_t { None, Iq4, Mxfp4 } codebook = Codebook::None;
   enum class Scale : std::uint8_t { None, F16, E8M0 } scale = Scale::F16;
   std::int32_t sub_elements = 0;   ///< 0, 16 or 32
   bool has_min = false;            ///< a second f16 follows the scale
@@ -46,6 +46,7 @@ struct TileFormat {
   bool subs_in_nibbles = false;    ///< factors of scale and min share a byte
 
   constexpr bool is_float() const { return scale == Scale::None; }
+  constexpr bool has_codebook() const { return codebook != Codebook::None; }
   constexpr int subs() const { return sub_elements == 0 ? 0 : block / sub_elements; }
   /// Bytes of the codes of 32 depths of a group of rows.
   constexpr int code_bytes() const { return kTileCodes * (low_bits + high_bits) / 8; }

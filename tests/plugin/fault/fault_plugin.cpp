@@ -34,7 +34,11 @@ void hang() {
   for (;;) std::this_thread::sleep_for(std::chrono::seconds(1));
 }
 
-void crash() { std::raise(SIGSEGV); }
+/// At once, also where a sanitizer would first write a long report.
+void crash() {
+  std::signal(SIGSEGV, SIG_DFL);
+  std::raise(SIGSEGV);
+}
 
 naru_code count_devices(std::uint32_t* count, naru_status*) {
   *count = 1;
