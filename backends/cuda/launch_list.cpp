@@ -1,6 +1,7 @@
 // LaunchList: grids, scalars and addresses.
 #include "backends/cuda/launch_list.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "backends/cuda/memory.h"
@@ -24,6 +25,22 @@ std::uint64_t scalar_slot(kernel::Element element, kernel::ScalarValue value) {
   }
 }
 
+/// More than the driver takes in the second and third dimension are folded into both.
+void set_grid(const kernel::Grid& grid, KernelNode& node) {
+  constexpr std::int64_t kMostGroups = 65535;
+  std::int64_t groups[3];
+  for (std::size_t d = 0; d < 3; ++d) {
+    groups[d] = grid.items[d] / grid.group[d];
+    node.block[d] = static_cast<unsigned>(grid.group[d]);
+  }
+  if (groups[1] > kMostGroups || groups[2] > kMostGroups) {
+    const std::int64_t all = groups[1] * groups[2];
+    groups[1] = std::min(all, kMostGroups);
+    groups[2] = (all + groups[1] - 1) / groups[1];
+  }
+  for (std::size_t d = 0; d < 3; ++d) node.grid[d] = static_cast<unsigned>(groups[d]);
+}
+
 }  // namespace
 
 LaunchList::LaunchList(const ContextPtr& context, std::span<const kernel::Launch* const> launches,
@@ -36,18 +53,17 @@ LaunchList::LaunchList(const ContextPtr& context, std::span<const kernel::Launch
   }
 }
 
-/// Parameters: per buffer an address and an offset in elements, which is 0 as addresses hold it; then scalars.
+/// Parameters: per buffer an address and an offset in elements, which is 0 as addresses hold it; then
+/// scalars; then the groups of the second and third dimension before they were folded.
 void LaunchList::add(const kernel::Launch& launch, FunctionHandle function) {
   KernelNode node{};
   node.function = function;
-  for (std::size_t d = 0; d < 3; ++d) {
-    node.grid[d] = static_cast<unsigned>(launch.grid.items[d] / launch.grid.group[d]);
-    node.block[d] = static_cast<unsigned>(launch.grid.group[d]);
-  }
+  set_grid(launch.grid, node);
   std::vector<std::uint64_t> slots(2 * launch.operands.size(), 0);
   for (std::size_t i = 0; i < launch.arguments.size(); ++i) {
     slots.push_back(scalar_slot(launch.kernel->scalars[i].element, launch.arguments[i]));
   }
+  for (const std::size_t d : {1, 2}) slots.push_back(slot_of(static_cast<std::uint32_t>(launch.grid.items[d] / launch.grid.group[d])));
   slots_.push_back(std::move(slots));
   parameters_.emplace_back();
   for (std::uint64_t& slot : slots_.back()) parameters_.back().push_back(&slot);

@@ -31,7 +31,7 @@ constexpr Words kCuda = {
     {"bool", "signed char", "short", "int", "long long", "unsigned char", "unsigned short", "unsigned int",
      "unsigned long long", "unsigned short", "unsigned short", "float", "double"},
     "extern \"C\" __global__ void", "", "__restrict__ ", "__shared__ ", "__syncthreads();",
-    {"naru_global_id({})", "naru_local_id({})", "naru_group_id({})"}};
+    {"naru_global_id(grid, {})", "naru_local_id({})", "naru_group_id(grid, {})"}};
 
 // PoCL 3.1 and others lack arithmetic on half; conversions are core OpenCL 1.2.
 constexpr const char* kOpenClPrelude = R"cl(#pragma OPENCL FP_CONTRACT OFF
@@ -47,13 +47,20 @@ void naru_store_bf16(__global ushort* p, int i, float v) {
 }
 )cl";
 
+// A CUDA grid ends at 65,535 groups in its second and third dimension. A launch with more folds both
+// over again: kernels are told how many there are, and take their place in them from the folded one.
 constexpr const char* kCudaPrelude = R"cu(#define INFINITY __int_as_float(0x7f800000)
 #define NAN __int_as_float(0x7fffffff)
 __device__ inline int naru_pick(int d, unsigned x, unsigned y, unsigned z) { return (int)(d == 0 ? x : d == 1 ? y : z); }
 __device__ inline int naru_local_id(int d) { return naru_pick(d, threadIdx.x, threadIdx.y, threadIdx.z); }
-__device__ inline int naru_group_id(int d) { return naru_pick(d, blockIdx.x, blockIdx.y, blockIdx.z); }
-__device__ inline int naru_global_id(int d) {
-  return naru_group_id(d) * naru_pick(d, blockDim.x, blockDim.y, blockDim.z) + naru_local_id(d);
+struct naru_grid { unsigned y, z; };
+__device__ inline naru_grid naru_grid_of(unsigned gy) {
+  const unsigned at = blockIdx.z * gridDim.y + blockIdx.y;
+  return gridDim.y == gy ? naru_grid{blockIdx.y, blockIdx.z} : naru_grid{at % gy, at / gy};
+}
+__device__ inline int naru_group_id(naru_grid grid, int d) { return naru_pick(d, blockIdx.x, grid.y, grid.z); }
+__device__ inline int naru_global_id(naru_grid grid, int d) {
+  return naru_group_id(grid, d) * naru_pick(d, blockDim.x, blockDim.y, blockDim.z) + naru_local_id(d);
 }
 __device__ inline float naru_load_f16(const unsigned short* p, int i) {
   float v;
@@ -98,7 +105,9 @@ class Printer {
       text_ += fmt::format("{}{} s{}", comma, name(kernel_.scalars[i].element), i);
       comma = ", ";
     }
+    if (dialect_ == Dialect::Cuda) text_ += fmt::format("{}unsigned gy, unsigned gz", comma);
     text_ += ") {\n";
+    if (dialect_ == Dialect::Cuda) line("const naru_grid grid = naru_grid_of(gy); if (grid.z >= gz) return;");
     for (std::size_t i = 0; i < kernel_.buffers.size(); ++i) line(fmt::format("b{} += o{};", i, i));
     for (std::size_t i = 0; i < kernel_.arrays.size(); ++i) {
       const ArrayDecl& array = kernel_.arrays[i];

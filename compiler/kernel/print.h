@@ -17,7 +17,8 @@ std::string symbol_of(const Kernel& kernel);
 std::string prelude(Dialect dialect);
 
 /// The kernel's function. Parameters: per buffer its address and an i32 offset in elements, then the
-/// scalars.
+/// scalars; in CUDA C then the groups of the grid's second and third dimension, which the grid of the
+/// launch may hold folded: as many in all, or some more.
 std::string print(const Kernel& kernel, Dialect dialect);
 
 }  // namespace naru::kernel

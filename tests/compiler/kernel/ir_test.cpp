@@ -49,7 +49,7 @@ TEST(KernelText, PrintsBothDialects) {
   const std::string opencl = print(*launch.kernel, Dialect::OpenCl);
   const std::string cuda = print(*launch.kernel, Dialect::Cuda);
   EXPECT_NE(opencl.find("(int)get_global_id(0)"), std::string::npos) << opencl;
-  EXPECT_NE(cuda.find("naru_global_id(0)"), std::string::npos) << cuda;
+  EXPECT_NE(cuda.find("naru_global_id(grid, 0)"), std::string::npos) << cuda;
   EXPECT_NE(cuda.find("extern \"C\" __global__ void " + symbol_of(*launch.kernel)), std::string::npos) << cuda;
 }
 

@@ -97,6 +97,7 @@ std::unique_ptr<Function> function_of(const Module& module, const std::string& n
   function->local = symbol<int>(module.library, "naru_local");
   function->group = symbol<int>(module.library, "naru_group");
   function->group_size = symbol<int>(module.library, "naru_group_size");
+  function->groups = symbol<int>(module.library, "naru_groups");
   function->meet = symbol<void (*)()>(module.library, "naru_meet");
   function->module = &module;
   return function;
@@ -400,8 +401,9 @@ Status cuLaunchKernel(FunctionHandle function, unsigned gx, unsigned gy, unsigne
   return call("cuLaunchKernel", [=](State&) {
     Stream* stream = stream_of(handle);
     if (stream == nullptr) return kInvalidHandle;
-    if (gx == 0 || gy == 0 || gz == 0 || gy > 65535 || gz > 65535 || std::size_t{bx} * by * bz > 1024) return kInvalidValue;
-    queue_launch(*stream, launch_from({function, {gx, gy, gz}, {bx, by, bz}, 0, parameters, nullptr, nullptr, nullptr}));
+    const KernelNode node = {function, {gx, gy, gz}, {bx, by, bz}, 0, parameters, nullptr, nullptr, nullptr};
+    if (!launchable(node.grid, node.block)) return kInvalidValue;
+    queue_launch(*stream, launch_from(node));
     return kSuccess;
   });
 }
@@ -419,6 +421,7 @@ Status cuGraphAddKernelNode_v2(GraphNode* node, GraphHandle handle, const GraphN
   return call("cuGraphAddKernelNode", [=](State& s) {
     auto* graph = find(s.graphs, handle, "graph");
     if (graph == nullptr) return kInvalidHandle;
+    if (!launchable(kernel->grid, kernel->block)) return kInvalidValue;
     const bool chained = graph->nodes.empty() ? count == 0 : count == 1 && before[0] == reinterpret_cast<GraphNode>(graph->nodes.back().get());
     if (!chained) violate("graph: a node does not come after the one before it");
     graph->nodes.push_back(std::make_unique<Launch>(launch_from(*kernel)));

@@ -103,7 +103,10 @@ void execute(const Launch& launch) {
   std::vector<void*> parameters;
   for (std::uint64_t& slot : slots) parameters.push_back(&slot);
   int* group = launch.function->group;
-  for (int d = 0; d < 3; ++d) launch.function->group_size[d] = static_cast<int>(launch.block[d]);
+  for (int d = 0; d < 3; ++d) {
+    launch.function->group_size[d] = static_cast<int>(launch.block[d]);
+    launch.function->groups[d] = static_cast<int>(launch.grid[d]);
+  }
   std::unique_ptr<Group> meeting;
   if (launch.function->meets) meeting = std::make_unique<Group>(*launch.function, parameters.data(), launch.block);
   for (group[2] = 0; group[2] < static_cast<int>(launch.grid[2]); ++group[2]) {
@@ -135,6 +138,15 @@ std::size_t library_bytes(const char* library) {
 }
 
 }  // namespace
+
+bool launchable(const unsigned* grid, const unsigned* block) {
+  constexpr unsigned kMostGroups[] = {2147483647, 65535, 65535};
+  constexpr unsigned kMostItems[] = {1024, 1024, 64};
+  for (int d = 0; d < 3; ++d) {
+    if (grid[d] == 0 || grid[d] > kMostGroups[d] || block[d] == 0 || block[d] > kMostItems[d]) return false;
+  }
+  return std::size_t{block[0]} * block[1] * block[2] <= 1024;
+}
 
 Launch launch_of(const Function& function, const unsigned* grid, const unsigned* block, void** parameters) {
   Launch launch;

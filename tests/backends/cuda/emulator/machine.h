@@ -43,6 +43,7 @@ struct Function {
   int* local = nullptr;
   int* group = nullptr;
   int* group_size = nullptr;
+  int* groups = nullptr;
   void (**meet)() = nullptr;
   const void* module = nullptr;
 };
@@ -112,6 +113,8 @@ void drain_all();
 /// A violation when work that waits needs the object.
 void check_unused(const void* object, const char* what);
 
+/// What the driver takes of grids and groups.
+bool launchable(const unsigned* grid, const unsigned* block);
 Launch launch_of(const Function& function, const unsigned* grid, const unsigned* block, void** parameters);
 void queue_launch(Stream& stream, const Launch& launch);
 Status load_module(const void* image, Module& module, std::string& log);
