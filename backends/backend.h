@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "graph/code_blob.h"
 #include "graph/graph.h"
 
 namespace naru {
@@ -135,6 +136,10 @@ class Device {
   /// Compiles a fragment: all types static, every node accepted by support(). Keeps `fragment`
   /// alive; constants are shared, not copied, unless packed.
   virtual std::shared_ptr<const Executable> compile(std::shared_ptr<const Graph> fragment) = 0;
+  /// Offers compiled code that a model carries: where it fits, it is used in place of a compiler.
+  virtual void add_code(std::span<const CodeBlob>) {}
+  /// What compile() made so far, to be carried by a model; of devices that Backend::open_compiler() opened.
+  virtual std::vector<CodeBlob> code() const { return {}; }
 
   /// Queues one run and returns at once. Views' buffers and the executable are kept by the caller
   /// until the event is done.
@@ -153,6 +158,10 @@ class Backend {
   /// Opens what stands behind the colon of an id when that is no index: the path of a library, say.
   /// @throws Error InvalidArgument where indices are all there is.
   virtual std::unique_ptr<Device> open_named(std::string_view target, const DeviceOptions& options) const;
+  /// Opens a device that compiles ahead of time and does nothing else; this machine need not have it.
+  /// `target` is what stands behind the colon: an architecture, or the index of a device.
+  /// @throws Error Unsupported where nothing is compiled ahead of time, or what that needs is missing.
+  virtual std::unique_ptr<Device> open_compiler(std::string_view target) const;
 };
 
 }  // namespace naru

@@ -15,6 +15,10 @@ std::unique_ptr<Device> Backend::open_named(std::string_view target, const Devic
   fail(ErrorCode::InvalidArgument, "device '{}:{}': got index '{}', expected a number", name(), target, target);
 }
 
+std::unique_ptr<Device> Backend::open_compiler(std::string_view target) const {
+  fail(ErrorCode::Unsupported, "target '{}:{}': backend {} compiles nothing ahead of time", name(), target, name());
+}
+
 const std::vector<std::unique_ptr<Backend>>& backends() {
   static const std::vector<std::unique_ptr<Backend>> all = [] {
     std::vector<std::unique_ptr<Backend>> list;
@@ -26,31 +30,49 @@ const std::vector<std::unique_ptr<Backend>>& backends() {
   return all;
 }
 
-std::unique_ptr<Device> open_device(std::string_view id, const DeviceOptions& options) {
+namespace {
+
+/// The parts of "cuda:sm_90"; behind the colon stands 0 when there is none.
+struct DeviceName {
+  std::string_view backend;
+  std::string_view target;
+};
+
+DeviceName split(std::string_view id) {
   const std::size_t colon = id.find(':');
-  const std::string_view name = id.substr(0, colon);
-  const std::string_view target = colon == std::string_view::npos ? "0" : id.substr(colon + 1);
-  int index = 0;
-  const auto [end, error] = std::from_chars(target.data(), target.data() + target.size(), index);
-  const bool is_index = error == std::errc{} && end == target.data() + target.size() && index >= 0;
+  return {id.substr(0, colon), colon == std::string_view::npos ? "0" : id.substr(colon + 1)};
+}
+
+const Backend& backend_of(std::string_view id, std::string_view name) {
   std::string known;
   for (const auto& backend : backends()) {
-    if (backend->name() == name) {
-      if (!is_index) return backend->open_named(target, options);
-      const auto devices = backend->devices();
-      if (static_cast<std::size_t>(index) >= devices.size()) {
-        fail(ErrorCode::InvalidArgument, "device '{}': backend {} has {} devices", id, name,
-             devices.size());
-      }
-      const DeviceInfo& info = devices[static_cast<std::size_t>(index)];
-      if (!info.available) {
-        fail(ErrorCode::Unsupported, "device '{}': {}", id, info.unavailable_reason);
-      }
-      return backend->open(index, options);
-    }
+    if (backend->name() == name) return *backend;
     known += (known.empty() ? "" : ", ") + backend->name();
   }
   fail(ErrorCode::InvalidArgument, "device '{}': no such backend, expected one of {}", id, known);
+}
+
+}  // namespace
+
+std::unique_ptr<Device> open_device(std::string_view id, const DeviceOptions& options) {
+  const auto [name, target] = split(id);
+  int index = 0;
+  const auto [end, error] = std::from_chars(target.data(), target.data() + target.size(), index);
+  const bool is_index = error == std::errc{} && end == target.data() + target.size() && index >= 0;
+  const Backend& backend = backend_of(id, name);
+  if (!is_index) return backend.open_named(target, options);
+  const auto devices = backend.devices();
+  if (static_cast<std::size_t>(index) >= devices.size()) {
+    fail(ErrorCode::InvalidArgument, "device '{}': backend {} has {} devices", id, name, devices.size());
+  }
+  const DeviceInfo& info = devices[static_cast<std::size_t>(index)];
+  if (!info.available) fail(ErrorCode::Unsupported, "device '{}': {}", id, info.unavailable_reason);
+  return backend.open(index, options);
+}
+
+std::unique_ptr<Device> open_compiler(std::string_view target) {
+  const auto [name, rest] = split(target);
+  return backend_of(target, name).open_compiler(rest);
 }
 
 }  // namespace naru

@@ -16,4 +16,8 @@ const std::vector<std::unique_ptr<Backend>>& backends();
 /// @throws Error InvalidArgument for an unknown name, listing the known ones.
 std::unique_ptr<Device> open_device(std::string_view id, const DeviceOptions& options = {});
 
+/// Opens a compiler for "cuda:sm_90", "opencl:0" and so on.
+/// @throws Error InvalidArgument for an unknown name, Unsupported where it cannot compile.
+std::unique_ptr<Device> open_compiler(std::string_view target);
+
 }  // namespace naru

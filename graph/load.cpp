@@ -101,11 +101,17 @@ Graph load_language_model(const std::filesystem::path& path, const ModelLoadOpti
   return graph;
 }
 
+Graph load_own(Bytes bytes, const std::shared_ptr<const MappedFile>& file, const ModelLoadOptions& options) {
+  Container container = load_container(bytes, file);
+  if (options.code != nullptr) *options.code = std::move(container.code);
+  return std::move(container.graph);
+}
+
 Graph load_as(ModelFormat format, const std::filesystem::path& path,
               const std::shared_ptr<const MappedFile>& file, const ModelLoadOptions& options) {
   const Bytes bytes = file->bytes();
   switch (format) {
-    case ModelFormat::Naru: return load_naru(bytes, file);
+    case ModelFormat::Naru: return load_own(bytes, file, options);
     case ModelFormat::Text: return parse_text(as_text(bytes), {.infer = true});
     case ModelFormat::Onnx: return load_onnx(path);
     case ModelFormat::Gguf: return load_language_model(path, options);

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "graph/code_blob.h"
 #include "graph/graph.h"
 
 namespace naru {
@@ -22,12 +23,13 @@ struct AdapterFile {
   double scale = 1;  ///< times the adapter's own
 };
 
-/// How language models become step graphs (graph/import/llm/step_graph.h); other models ignore it.
+/// How language models become step graphs (graph/import/llm/step_graph.h), and what else to read.
 struct ModelLoadOptions {
   DType kv_type = DType::F16;     ///< of the caches: f32, f16, bf16, q8_0 or q4_0
   std::int64_t page_tokens = 32;  ///< positions of one page of the caches
   std::int64_t context = 0;       ///< positions that will be used; 0: as many as the model has
   std::vector<AdapterFile> adapters;
+  std::vector<CodeBlob>* code = nullptr;  ///< gets the compiled code that a container carries, when not null
 };
 
 /// Loads a verified graph with inferred types from a container, an ONNX, text or GGUF file,

@@ -9,17 +9,10 @@
 #include <string>
 #include <vector>
 
+#include "graph/code_blob.h"
 #include "graph/graph.h"
 
 namespace naru {
-
-/// Compiled code of a fragment for one target, carried along with the graph.
-struct CodeBlob {
-  std::string target;  ///< for example "opencl:vendor-x"
-  std::string key;     ///< which fragment, as the compiler names it
-  std::span<const std::byte> bytes;
-  std::shared_ptr<const void> owner;  ///< keeps `bytes` alive
-};
 
 /// All that a container holds.
 struct Container {

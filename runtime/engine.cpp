@@ -143,9 +143,15 @@ Engine::Engine(const EngineOptions& options) : impl_(std::make_shared<Impl>(opti
 Model Engine::load(const std::filesystem::path& path, const ModelOptions& options) {
   return with_context([&] { return "loading '" + path.string() + "'"; }, [&] {
     const std::int64_t start = now_ns();
-    ModelLoadOptions load{options.kv_type, options.kv_page_tokens, options.context};
+    ModelLoadOptions load;
+    load.kv_type = options.kv_type;
+    load.page_tokens = options.kv_page_tokens;
+    load.context = options.context;
     for (const LoraAdapter& adapter : options.adapters) load.adapters.push_back({adapter.path, adapter.scale});
+    std::vector<CodeBlob> code;
+    if (impl_->options.trust_code) load.code = &code;
     Graph graph = load_model(path, load);
+    for (const auto& device : impl_->devices) device->add_code(code);
     impl_->log_phase("parse", start);
     return make_model(impl_, std::move(graph), options);
   });
@@ -260,13 +266,28 @@ std::vector<std::pair<std::string, std::string>> Model::metadata() const {
 
 Session Model::create_session() const { return Session(std::make_shared<Session::Impl>(impl_)); }
 
-std::shared_ptr<const Plan> Model::Impl::plan_for(std::vector<Datum> data) {
+std::vector<Datum> Model::Impl::with_states(std::vector<Datum> data) const {
   data = check_inputs(std::move(data));
   std::vector<Datum> states = initial_states(data);
   std::move(states.begin(), states.end(), std::back_inserter(data));
+  return data;
+}
+
+std::shared_ptr<const Plan> Model::Impl::plan_for(std::vector<Datum> data) {
   RunContext context;
   context.log = &engine->log;
-  return executor->plan_for(data, context);
+  return executor->plan_for(with_states(std::move(data)), context);
+}
+
+std::vector<CodeBlob> Model::Impl::code_for(const std::string& target, const std::vector<Datum>& data) const {
+  return with_context([&] { return "compiling for '" + target + "'"; }, [&] {
+    const std::unique_ptr<Device> compiler = open_compiler(target);
+    Executor planner(with_states_as_ports(*graph), {compiler.get()}, {});
+    RunContext context;
+    context.log = &engine->log;
+    planner.plan_for(with_states(data), context);
+    return compiler->code();
+  });
 }
 
 std::vector<PlacementRow> Model::placement(const std::vector<Datum>& inputs) const {
@@ -302,7 +323,14 @@ MemoryReport Model::memory(const std::vector<Datum>& inputs) const {
   return report;
 }
 
-void Model::save(const std::filesystem::path& path) const { save_naru(*impl_->graph, path); }
+void Model::save(const std::filesystem::path& path, const std::vector<std::string>& targets, const std::vector<Datum>& inputs) const {
+  SaveOptions options;
+  for (const std::string& target : targets) {
+    std::vector<CodeBlob> code = impl_->code_for(target, inputs);
+    std::move(code.begin(), code.end(), std::back_inserter(options.code));
+  }
+  save_naru(*impl_->graph, path, options);
+}
 
 // Session
 

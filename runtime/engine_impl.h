@@ -36,6 +36,10 @@ struct Model::Impl {
   std::vector<Datum> initial_states(const std::vector<Datum>& data,
                                     const std::map<std::string, Datum>& given = {}) const;
   std::shared_ptr<const Plan> plan_for(std::vector<Datum> data);
+  /// The inputs of the executor's graph: `data`, then the states at their start.
+  std::vector<Datum> with_states(std::vector<Datum> data) const;
+  /// Compiled code of every kernel that `target` needs for these inputs.
+  std::vector<CodeBlob> code_for(const std::string& target, const std::vector<Datum>& data) const;
 
   std::shared_ptr<Engine::Impl> engine;
   std::shared_ptr<const Graph> graph;

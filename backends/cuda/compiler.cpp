@@ -11,6 +11,12 @@ std::string CudaCompiler::identity() const {
   return fmt::format("{}\n{}\nNVRTC {}", to_string(architecture_), compiler_options(), nvrtc_version());
 }
 
+std::vector<std::string> CudaCompiler::targets() const {
+  std::vector<std::string> targets;
+  for (Architecture one = architecture_; one.minor >= 0; --one.minor) targets.push_back("cuda:" + to_string(one));
+  return targets;
+}
+
 /// Machine code where NVRTC knows the GPU, else PTX of the newest architecture before it, which the
 /// driver translates.
 std::string CudaCompiler::binary_of(const std::string& text) const {
@@ -23,6 +29,10 @@ std::string CudaCompiler::binary_of(const std::string& text) const {
 
 CudaCompiler::Output CudaCompiler::compile(const std::string& text) {
   Output output;
+  if (context_ == nullptr) {
+    output.binary = compile_cubin(text, architecture_);
+    return output;
+  }
   output.binary = binary_of(text);
   std::string log;
   output.program = load(std::as_bytes(std::span(output.binary)), log);

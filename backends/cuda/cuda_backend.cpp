@@ -3,6 +3,7 @@
 
 #include "backends/backend.h"
 #include "backends/cuda/device.h"
+#include "backends/generated/code_device.h"
 #include "backends/generated/program_device.h"
 #include "graph/fail.h"
 
@@ -31,6 +32,14 @@ class CudaBackend final : public Backend {
     const Profile& profile = found.profiles[static_cast<std::size_t>(index)];
     const int workers = std::max(options.streams, 1);
     return std::make_unique<generated::ProgramDevice>(std::make_unique<CudaDevice>(profile, workers), profile.info(), workers);
+  }
+
+  /// `target` is an architecture, "sm_90"; neither a GPU nor its driver is needed.
+  std::unique_ptr<Device> open_compiler(std::string_view target) const override {
+    const Architecture architecture = architecture_from(std::string(target));
+    if (!nvrtc_missing().empty()) fail(ErrorCode::Unsupported, "cuda: {}", nvrtc_missing());
+    return std::make_unique<generated::CodeDevice>(std::make_shared<CudaCompiler>(nullptr, architecture), kernel_target(),
+                                                   generated::Rates{1e12, 1e12, 5e-6}, to_string(architecture));
   }
 
  private:

@@ -34,6 +34,9 @@ class CudaDevice final : public generated::KernelDevice {
   void read(const generated::Location& from, std::byte* to, std::int64_t size_bytes) override {
     staging_.read(address_of(from), to, size_bytes);
   }
+  /// Without NVRTC only code that a model carries runs here.
+  std::string build_obstacle() const override { return programs_.has_code() ? std::string() : nvrtc_missing(); }
+  void add_code(std::span<const CodeBlob> code) override { programs_.add(code); }
   std::vector<generated::BuiltKernel> build(std::span<const kernel::Kernel* const> kernels) override { return programs_.get(kernels); }
   std::unique_ptr<generated::Sequence> sequence(std::vector<const kernel::Launch*> launches, std::vector<generated::BuiltKernel> built,
                                                 int worker) override;

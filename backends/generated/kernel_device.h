@@ -78,6 +78,10 @@ class KernelDevice {
   virtual void write(const Location& to, const std::byte* from, std::int64_t size_bytes) = 0;
   virtual void read(const Location& from, std::byte* to, std::int64_t size_bytes) = 0;
 
+  /// Why kernels cannot be built here at all, or empty.
+  virtual std::string build_obstacle() const { return {}; }
+  /// Offers code that a model carries.
+  virtual void add_code(std::span<const CodeBlob> code) = 0;
   /// Compiles what is missing.
   virtual std::vector<BuiltKernel> build(std::span<const kernel::Kernel* const> kernels) = 0;
   /// `launches` must outlive the sequence; `built` has one entry per launch.

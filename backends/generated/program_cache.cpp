@@ -6,13 +6,13 @@
 #include <fstream>
 #include <optional>
 
+#include "backends/generated/carried_code.h"
 #include "compiler/kernel/print.h"
 #include "graph/atomic_file.h"
 
 namespace naru::generated {
 namespace {
 
-constexpr std::string_view kMagic = "NARUPRG\n";
 constexpr std::int64_t kMaxFileBytes = INT64_C(256) << 20;
 
 std::filesystem::path cache_folder(const std::string& name) {
@@ -30,28 +30,30 @@ std::filesystem::path cache_folder(const std::string& name) {
 
 std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span(text.data(), text.size())); }
 
-/// The file's content behind magic and hash, or nothing when it is absent or damaged.
-std::optional<std::string> read_checked(const std::filesystem::path& path) {
+std::optional<std::string> read_file(const std::filesystem::path& path) {
   std::error_code error;
   const auto size = std::filesystem::file_size(path, error);
   if (error || size > static_cast<std::uintmax_t>(kMaxFileBytes)) return std::nullopt;
   std::ifstream file(path, std::ios::binary);
   std::string text(static_cast<std::size_t>(size), '\0');
   if (!file.read(text.data(), static_cast<std::streamsize>(size))) return std::nullopt;
-  constexpr std::size_t kHead = kMagic.size() + 32;
-  if (text.size() < kHead || !text.starts_with(kMagic)) return std::nullopt;
-  const std::string_view payload = std::string_view(text).substr(kHead);
-  if (text.substr(kMagic.size(), 32) != to_string(hash_bytes(bytes_of(payload)))) return std::nullopt;
-  return std::string(payload);
+  return text;
+}
+
+/// The file's content, or nothing when it is absent or damaged.
+std::optional<std::string> read_sealed(const std::filesystem::path& path) {
+  const auto text = read_file(path);
+  const auto payload = text ? unsealed(bytes_of(*text)) : std::nullopt;
+  if (!payload) return std::nullopt;
+  return std::string(reinterpret_cast<const char*>(payload->data()), payload->size());
 }
 
 /// A cache that cannot be written costs time, not the result.
-void write_checked(const std::filesystem::path& path, std::string_view payload) noexcept {
+void write_sealed(const std::filesystem::path& path, std::string_view payload) noexcept {
   try {
     std::filesystem::create_directories(path.parent_path());
     AtomicFile file(path);
-    file.write(std::string(kMagic) + to_string(hash_bytes(bytes_of(payload))));
-    file.write(bytes_of(payload));
+    file.write(sealed(payload));
     file.commit();
   } catch (const std::exception&) {
   }
@@ -67,11 +69,7 @@ ProgramCache::ProgramCache(ProgramCompiler& compiler, const std::string& folder)
 
 ProgramCache::Source ProgramCache::source_of(const kernel::Kernel& kernel) const {
   Source source{{}, kernel::symbol_of(kernel), kernel::print(kernel, compiler_.dialect())};
-  Hasher hasher;
-  for (const std::string_view part : {std::string_view(identity_), std::string_view(prelude_), std::string_view(source.text)}) {
-    hasher.text(part);
-  }
-  source.key = hasher.finish();
+  source.key = kernel_key({identity_, prelude_, source.text});
   return source;
 }
 
@@ -87,7 +85,7 @@ std::vector<BuiltKernel> ProgramCache::get(std::span<const kernel::Kernel* const
     sources.push_back(source_of(*kernel));
     const Source& source = sources.back();
     const bool listed = std::any_of(absent.begin(), absent.end(), [&](const Source& s) { return s.key == source.key; });
-    if (!listed && find(source.key) == nullptr) absent.push_back(source);
+    if (!listed && find(source) == nullptr) absent.push_back(source);
   }
   if (!absent.empty()) compile(absent);
   std::vector<BuiltKernel> result;
@@ -95,20 +93,50 @@ std::vector<BuiltKernel> ProgramCache::get(std::span<const kernel::Kernel* const
   return result;
 }
 
-Program ProgramCache::find(const Hash128& key) {
-  if (const auto found = by_kernel_.find(key); found != by_kernel_.end()) return found->second;
-  if (folder_.empty()) return nullptr;
-  const auto reference = read_checked(file_of(key, ".kernel"));
-  const auto batch = reference ? hash_from_string(*reference) : std::nullopt;
-  if (!batch) return nullptr;
-  Program program = load(*batch);
-  if (program != nullptr) by_kernel_[key] = program;
+Program ProgramCache::find(const Source& source) {
+  if (const auto found = by_kernel_.find(source.key); found != by_kernel_.end()) return found->second;
+  Program program = find_carried(source);
+  if (program == nullptr && !folder_.empty()) program = find_file(source.key);
+  if (program != nullptr) by_kernel_[source.key] = program;
   return program;
+}
+
+Program ProgramCache::find_file(const Hash128& key) {
+  const auto reference = read_sealed(file_of(key, ".kernel"));
+  const auto batch = reference ? hash_from_string(*reference) : std::nullopt;
+  return batch ? load(*batch) : nullptr;
+}
+
+Program ProgramCache::find_carried(const Source& source) {
+  if (carried_.empty()) return nullptr;
+  for (const std::string& target : compiler_.targets()) {
+    const auto found = carried_.find(to_string(code_key(compiler_, target, source.text)));
+    if (found == carried_.end()) continue;
+    const std::span<const std::byte> bytes = found->second.bytes;
+    const auto [known, is_new] = carried_programs_.try_emplace(bytes.data());
+    const auto binary = is_new ? unsealed(bytes) : std::nullopt;
+    if (binary) known->second = compiler_.load(*binary);
+    if (known->second != nullptr) return known->second;
+  }
+  return nullptr;
+}
+
+void ProgramCache::add(std::span<const CodeBlob> code) {
+  const std::lock_guard lock(mutex_);
+  const std::vector<std::string> targets = compiler_.targets();
+  for (const CodeBlob& blob : code) {
+    if (std::find(targets.begin(), targets.end(), blob.target) != targets.end()) carried_.emplace(blob.key, blob);
+  }
+}
+
+bool ProgramCache::has_code() const {
+  const std::lock_guard lock(mutex_);
+  return !carried_.empty();
 }
 
 Program ProgramCache::load(const Hash128& batch) {
   if (const auto found = by_batch_.find(batch); found != by_batch_.end()) return found->second;
-  const auto binary = read_checked(file_of(batch, ".program"));
+  const auto binary = read_sealed(file_of(batch, ".program"));
   if (!binary) return nullptr;
   Program program = compiler_.load(bytes_of(*binary));
   if (program == nullptr) return nullptr;
@@ -126,8 +154,8 @@ void ProgramCache::compile(const std::vector<Source>& sources) {
   const Hash128 batch = hasher.finish();
   const ProgramCompiler::Output output = compiler_.compile(text);
   if (!output.binary.empty() && !folder_.empty()) {
-    write_checked(file_of(batch, ".program"), output.binary);
-    for (const Source& source : sources) write_checked(file_of(source.key, ".kernel"), to_string(batch));
+    write_sealed(file_of(batch, ".program"), output.binary);
+    for (const Source& source : sources) write_sealed(file_of(source.key, ".kernel"), to_string(batch));
   }
   by_batch_[batch] = output.program;
   for (const Source& source : sources) by_kernel_[source.key] = output.program;

@@ -2,7 +2,8 @@
 //
 // Kernels that are missing are compiled together as one program: compilers start slowly. What comes
 // out is kept under the hash of source, options, device and driver; files appear whole or not at all,
-// and a file whose content does not fit its own hash is compiled again.
+// and a file whose content does not fit its own hash is compiled again. Code that a model carries comes
+// before the files.
 #pragma once
 
 #include <filesystem>
@@ -13,6 +14,7 @@
 
 #include "backends/generated/kernel_device.h"
 #include "backends/generated/program_compiler.h"
+#include "graph/code_blob.h"
 #include "graph/hash.h"
 
 namespace naru::generated {
@@ -25,6 +27,9 @@ class ProgramCache {
   /// Compiles what is missing. Thread-safe.
   /// @throws Error Device with the compiler's log.
   std::vector<BuiltKernel> get(std::span<const kernel::Kernel* const> kernels);
+  /// Offers code that a model carries. Thread-safe.
+  void add(std::span<const CodeBlob> code);
+  bool has_code() const;
 
  private:
   struct Source {
@@ -34,7 +39,9 @@ class ProgramCache {
   };
 
   Source source_of(const kernel::Kernel& kernel) const;
-  Program find(const Hash128& key);
+  Program find(const Source& source);
+  Program find_carried(const Source& source);
+  Program find_file(const Hash128& key);
   Program load(const Hash128& batch);
   void compile(const std::vector<Source>& sources);
   std::filesystem::path file_of(const Hash128& key, const char* suffix) const;
@@ -43,9 +50,11 @@ class ProgramCache {
   std::string identity_;
   std::string prelude_;
   std::filesystem::path folder_;  ///< empty: nothing is kept on disk
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::map<Hash128, Program> by_kernel_;
   std::map<Hash128, Program> by_batch_;
+  std::map<std::string, CodeBlob> carried_;            // by key
+  std::map<const std::byte*, Program> carried_programs_;  // by the bytes of a blob
 };
 
 }  // namespace naru::generated

@@ -4,6 +4,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "compiler/kernel/print.h"
 
@@ -21,8 +22,13 @@ class ProgramCompiler {
 
   struct Output {
     std::string binary;  ///< empty when the device gives none
-    Program program;
+    Program program;     ///< null from a compiler without a device
   };
+  /// The targets whose carried code the device takes, the best first; the first is what it compiles for.
+  virtual std::vector<std::string> targets() const = 0;
+  /// What else than source and target makes a difference to carried code.
+  virtual std::string options() const = 0;
+
   /// @throws Error Device with the compiler's log, Unsupported when there is no compiler.
   virtual Output compile(const std::string& text) = 0;
   /// Null when the device does not take the binary.

@@ -49,6 +49,12 @@ ProgramDevice::ProgramDevice(std::unique_ptr<KernelDevice> device, DeviceInfo in
       arenas_(static_cast<std::size_t>(workers)),
       queue_(workers) {}
 
+std::vector<Verdict> ProgramDevice::support(const Graph& graph) const {
+  const std::string obstacle = device_->build_obstacle();
+  if (obstacle.empty()) return support_of(graph, target_, device_->rates());
+  return std::vector<Verdict>(graph.nodes.size(), {Tier::None, obstacle, 0});
+}
+
 std::unique_ptr<Buffer> ProgramDevice::allocate(std::int64_t size_bytes) {
   if (device_->host_memory()) return std::make_unique<HostBuffer>(size_bytes);
   return std::make_unique<DeviceBuffer>(*device_, device_->allocate(size_bytes), size_bytes);

@@ -19,11 +19,12 @@ class ProgramDevice final : public Device {
 
   const DeviceInfo& info() const override { return info_; }
   bool dispensable() const override { return device_->dispensable(); }
-  std::vector<Verdict> support(const Graph& graph) const override { return support_of(graph, target_, device_->rates()); }
+  std::vector<Verdict> support(const Graph& graph) const override;
   std::unique_ptr<Buffer> allocate(std::int64_t size_bytes) override;
   void write(const BufferView& to, const std::byte* from) override;
   void read(const BufferView& from, std::byte* to) override;
   std::shared_ptr<const Executable> compile(std::shared_ptr<const Graph> fragment) override;
+  void add_code(std::span<const CodeBlob> code) override { device_->add_code(code); }
   EventPtr submit(Submission submission) override;
 
  private:

@@ -19,6 +19,9 @@ class ClCompiler final : public generated::ProgramCompiler {
   ClCompiler(cl_context context, const Profile& profile) : context_(context), profile_(profile) {}
   kernel::Dialect dialect() const override { return kernel::Dialect::OpenCl; }
   std::string identity() const override;
+  /// By name for people; what tells drivers apart is part of the options.
+  std::vector<std::string> targets() const override { return {"opencl:" + profile_.name}; }
+  std::string options() const override { return identity(); }
   Output compile(const std::string& text) override;
   generated::Program load(std::span<const std::byte> binary) override;
 
@@ -40,6 +43,8 @@ class ClDevice final : public generated::KernelDevice {
   generated::Memory wrap_host(const std::byte* data, std::int64_t size_bytes) override;
   void write(const Location& to, const std::byte* from, std::int64_t size_bytes) override;
   void read(const Location& from, std::byte* to, std::int64_t size_bytes) override;
+  void add_code(std::span<const CodeBlob> code) override { programs_.add(code); }
+  generated::ProgramCompiler& compiler() { return compiler_; }
   std::vector<generated::BuiltKernel> build(std::span<const kernel::Kernel* const> kernels) override { return programs_.get(kernels); }
   std::unique_ptr<generated::Sequence> sequence(std::vector<const kernel::Launch*> launches, std::vector<generated::BuiltKernel> built,
                                                 int worker) override;

@@ -118,6 +118,25 @@ TEST_F(OpenCl, LoadsCachedProgramsAndDoubtsDamagedOnes) {
   fs::remove_all(folder);
 }
 
+TEST_F(OpenCl, RunsCodeThatAModelCarriesAndDoubtsDamagedCode) {
+  const ScopedVariable cache("NARU_CACHE", "");
+  Case test;
+  test.output(test.add("Sigmoid", {test.input({40})}));
+  const std::unique_ptr<Device> compiler = open_compiler("opencl:0");
+  compiler->compile(std::make_shared<const Graph>(test.graph));
+  std::vector<CodeBlob> code = compiler->code();
+  ASSERT_EQ(code.size(), 1u);
+  EXPECT_EQ(code[0].target, "opencl:" + open_device("opencl")->info().name);
+  for (const bool damaged : {false, true}) {
+    std::vector<std::byte> bytes(code[0].bytes.begin(), code[0].bytes.end());
+    if (damaged) bytes[bytes.size() / 2] ^= std::byte{1};
+    code[0].bytes = bytes;
+    const std::unique_ptr<Device> device = open_device("opencl");
+    device->add_code(code);
+    expect_like_reference(*device, test);
+  }
+}
+
 TEST_F(OpenCl, ReportsIndicesOutOfRangeWithTheNode) {
   const std::unique_ptr<Device> device = open_device("opencl");
   Case test;

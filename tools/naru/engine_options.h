@@ -15,6 +15,7 @@ struct DeviceChoice {
   bool strict = false;
   bool exact = false;
   double memory_budget_mib = 0;
+  bool trust_code = false;
 
   void add_to(CLI::App& command) {
     command.add_option("--device", devices, "Devices in order of preference, for example cpu or cpu,reference")
@@ -27,6 +28,8 @@ struct DeviceChoice {
         ->capture_default_str();
     command.add_flag("--strict", strict, "Fail when a node runs without a kernel of its own on a device");
     command.add_flag("--exact", exact, "Compute language models in f32; by default activations are rounded to 8 bits");
+    command.add_flag("--trust-code", trust_code,
+                     "Run the compiled kernels that a .naru file carries; they are programs, so only from a source you trust");
     command.add_option("--memory-budget", memory_budget_mib, "MiB that weights and workspace may take; 0: no limit");
   }
 
@@ -53,6 +56,7 @@ struct DeviceChoice {
     options.strict = strict;
     options.exact = exact;
     options.memory_budget_bytes = static_cast<std::int64_t>(memory_budget_mib * 1048576.0);
+    options.trust_code = trust_code;
     return options;
   }
 };

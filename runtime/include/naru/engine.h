@@ -42,6 +42,8 @@ struct EngineOptions {
   int max_plans = 64;        ///< shape-specialised plans kept per model
   int max_queued = 1024;     ///< requests that may wait; more are refused
   std::int64_t memory_budget_bytes = 0;  ///< weights and workspace of one model; 0: no budget
+  /// Run compiled kernels that `.naru` files carry. They are programs: only for files whose source is trusted.
+  bool trust_code = false;
 };
 
 /// A named input or output.
@@ -147,8 +149,11 @@ class Model {
   /// The plan for these inputs in words: steps, kernels, memory.
   std::string describe_plan(const std::vector<Datum>& inputs) const;
   MemoryReport memory(const std::vector<Datum>& inputs) const;
-  /// Writes the optimised graph as `model.naru`; an existing file is replaced whole or not at all.
-  void save(const std::filesystem::path& path) const;
+  /// Writes the optimised graph as `model.naru`; an existing file is replaced whole or not at all. With
+  /// it go the kernels that `targets` ("cuda:sm_90", "opencl:0") need for inputs of the shapes of `inputs`.
+  /// @throws Error Unsupported where a target's compiler is missing, saying what to install.
+  void save(const std::filesystem::path& path, const std::vector<std::string>& targets = {},
+            const std::vector<Datum>& inputs = {}) const;
 
   struct Impl;
   explicit Model(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}

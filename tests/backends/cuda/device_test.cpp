@@ -1,74 +1,22 @@
 // The cuda backend on the emulated machine: results, order of work, graphs, memory, faults.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <thread>
 
 #include "backends/cuda/api.h"
 #include "backends/registry.h"
-#include "naru/error.h"
-#include "tests/backends/compare.h"
-#include "tests/backends/cuda/emulator/emulator.h"
-#include "tests/backends/cuda/emulator/image.h"
+#include "tests/backends/cuda/fixture.h"
 
 namespace naru::test {
 namespace {
 
 using Ints = std::vector<std::int64_t>;
 
-/// Each test ends with nothing broken and nothing left.
-class Cuda : public testing::Test {
- protected:
-  void SetUp() override {
-    // Kernels that several tests run are compiled once.
-    static const emulator::ScratchFolder folder;
-    setenv("NARU_CACHE", (folder / "cache").c_str(), 1);
-    emulator::reset();
-  }
-  void TearDown() override {
-    EXPECT_EQ(emulator::violations(), std::vector<std::string>());
-    EXPECT_EQ(emulator::living(), left_);
-  }
-  /// What a test leaves behind on purpose: a fenced context and its objects are the driver's to clean up.
-  std::map<std::string, int> left_;
-};
-
 DeviceInfo first_device() {
   for (const auto& backend : backends()) {
     if (backend->name() == "cuda") return backend->devices().front();
   }
   return {};
-}
-
-/// A small network: convolution, normalisation, pooling, product, softmax.
-Case network() {
-  Case test;
-  ValueId x = test.input({2, 3, 12, 10});
-  x = test.add("Conv", {x, test.constant({8, 3, 3, 3}), test.constant({8})}, {{"pads", Ints{1, 1, 1, 1}}, {"strides", Ints{2, 2}}});
-  x = test.add("Relu", {x});
-  x = test.add("Conv", {x, test.constant({12, 8, 1, 1})});
-  x = test.add("GlobalAveragePool", {x});
-  x = test.add("Flatten", {x});
-  x = test.add("Gemm", {x, test.constant({5, 12}), test.constant({5})}, {{"transB", std::int64_t{1}}});
-  test.output(test.add("Softmax", {x}));
-  return test;
-}
-
-/// The error that `body` throws.
-template <typename Body>
-Error error_of(Body&& body) {
-  try {
-    body();
-  } catch (const Error& error) {
-    return error;
-  }
-  ADD_FAILURE() << "expected an error";
-  return Error(ErrorCode::Internal, "none");
-}
-
-void expect_says(const Error& error, ErrorCode code, const std::string& part) {
-  EXPECT_EQ(error.code(), code) << error.what();
-  EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << error.what();
 }
 
 TEST_F(Cuda, ListsWhatTheDriverFinds) {
@@ -184,6 +132,17 @@ TEST_F(Cuda, UpdatesTheGraphWhereAddressesChange) {
   std::vector<float> sums(64);
   device->read({outputs[1].get(), 0, 256}, reinterpret_cast<std::byte*>(sums.data()));
   EXPECT_EQ(sums[2], 10.0F);  // 1 + 3 + 6
+}
+
+TEST_F(Cuda, FoldsGridsThatTheDriverDoesNotTake) {
+  const std::unique_ptr<Device> device = open_device("cuda");
+  const Shape shape = {70001, 2, 3};
+  Case transpose;
+  transpose.output(transpose.add("Transpose", {transpose.input(shape)}, {{"perm", Ints{0, 2, 1}}}));
+  expect_like_reference(*device, transpose);
+  Case slice;
+  slice.output(slice.add("Slice", {slice.input(shape), slice.ints({0, 1, 0}), slice.ints({70001, 2, 2})}));
+  expect_like_reference(*device, slice);
 }
 
 TEST_F(Cuda, TimesEachKernel) {

@@ -26,8 +26,10 @@ struct Machine {
   std::vector<int> architectures = {80, 90, 100, 120};
 };
 
-/// The compiler's view of the machine's `architectures`.
+// The compiler's view of the machine.
 const std::vector<int>& known_architectures();
+/// Notes one call of nvrtcCompileProgram; what it shall return.
+int record_compilation();
 
 /// A machine with nothing recorded. No device of the old one may be open.
 void reset(const Machine& machine = {});
@@ -36,7 +38,7 @@ void reset(const Machine& machine = {});
 /// is one that leaves a context beyond use, every call of the context from then on.
 void fail(const std::string& function, int status, int after = 0);
 
-/// The driver's functions as they were called.
+/// The driver's functions as they were called, and nvrtcCompileProgram.
 std::vector<std::string> calls();
 int count(const std::string& function);
 void forget_calls();

@@ -68,6 +68,11 @@ std::vector<std::string> violations() {
 
 const std::vector<int>& known_architectures() { return state().machine.architectures; }
 
+int record_compilation() {
+  const std::lock_guard lock(mutex());
+  return begin("nvrtcCompileProgram", false);
+}
+
 std::map<std::string, int> living() {
   const std::lock_guard lock(mutex());
   const State& s = state();

@@ -126,6 +126,7 @@ int nvrtcDestroyProgram(TextHandle* program) {
 }
 
 int nvrtcCompileProgram(TextHandle program, int count, const char* const* options) {
+  if (const int status = emulator::record_compilation(); status != 0) return status;
   const std::string first = count > 0 ? options[0] : "";
   const std::string architecture = first.substr(first.find('=') + 1);
   program->log = emulator::compile(program->text, program->image);

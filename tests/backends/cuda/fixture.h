@@ -1,0 +1,68 @@
+// The fixture of tests on the emulated machine, and what they share.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "naru/error.h"
+#include "tests/backends/compare.h"
+#include "tests/backends/cuda/emulator/emulator.h"
+#include "tests/backends/cuda/emulator/image.h"
+
+namespace naru::test {
+
+/// Each test ends with nothing broken and nothing left.
+class Cuda : public testing::Test {
+ protected:
+  void SetUp() override {
+    // Kernels that several tests run are compiled once.
+    static const emulator::ScratchFolder folder;
+    setenv("NARU_CACHE", (folder / "cache").c_str(), 1);
+    emulator::reset();
+    left_ = emulator::living();
+  }
+  void TearDown() override {
+    EXPECT_EQ(emulator::violations(), std::vector<std::string>());
+    EXPECT_EQ(emulator::living(), left_);
+  }
+  /// What was there before, and what a test leaves on purpose: a fenced context and its objects are the
+  /// driver's to clean up.
+  std::map<std::string, int> left_;
+};
+
+/// A small network: convolution, normalisation, pooling, product, softmax.
+inline Case network() {
+  Case test;
+  ValueId x = test.input({2, 3, 12, 10});
+  x = test.add("Conv", {x, test.constant({8, 3, 3, 3}), test.constant({8})}, {{"pads", std::vector<std::int64_t>{1, 1, 1, 1}}, {"strides", std::vector<std::int64_t>{2, 2}}});
+  x = test.add("Relu", {x});
+  x = test.add("Conv", {x, test.constant({12, 8, 1, 1})});
+  x = test.add("GlobalAveragePool", {x});
+  x = test.add("Flatten", {x});
+  x = test.add("Gemm", {x, test.constant({5, 12}), test.constant({5})}, {{"transB", std::int64_t{1}}});
+  test.output(test.add("Softmax", {x}));
+  return test;
+}
+
+/// The error that `body` throws.
+template <typename Body>
+Error error_of(Body&& body) {
+  try {
+    body();
+  } catch (const Error& error) {
+    return error;
+  }
+  ADD_FAILURE() << "expected an error";
+  return Error(ErrorCode::Internal, "none");
+}
+
+inline void expect_says(const Error& error, ErrorCode code, const std::string& part) {
+  EXPECT_EQ(error.code(), code) << error.what();
+  EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << error.what();
+}
+
+}  // namespace naru::test
