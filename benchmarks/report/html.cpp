@@ -157,18 +157,9 @@ class Page {
       const std::string name = model_text(entry) + "|" + device_text(entry);
       if (!entry.at("gate").is_object() || name == last) continue;
       last = name;
-      row({escape(model_text(entry)), escape(device_text(entry)), gate_text(entry, language_), gate_figures(entry.at("gate"))});
+      row({escape(model_text(entry)), escape(device_text(entry)), gate_text(entry, language_), escape(gate_figures(entry.at("gate")))});
     }
     html_ += "</table>\n";
-  }
-
-  std::string gate_figures(const Json& gate) const {
-    std::string out;
-    for (const auto& [name, value] : gate.items()) {
-      if (name == "passed" || name == "limits") continue;
-      out += (out.empty() ? "" : ", ") + escape(name) + " " + (value.is_number_float() ? fmt::format("{:.6g}", value.get<double>()) : text(value));
-    }
-    return out;
   }
 
   void power() {
@@ -242,9 +233,7 @@ class Page {
     }
     for (const auto& [name, value] : report_.at("system").at("software").items()) row({escape(name), "<code>" + text(value) + "</code>"});
     for (const auto& [device, peaks] : report_.at("probes").items()) {
-      if (!peaks.is_object()) continue;
-      row({std::string(w("peak")) + " (" + escape(device) + ")",
-           fmt::format("{:.1f} GFLOP/s f32, {:.1f} GOP/s int8, {:.1f} GB/s", peaks.at("flops").get<double>() * 1e-9, peaks.at("int8_ops").get<double>() * 1e-9, peaks.at("bytes_per_s").get<double>() * 1e-9)});
+      row({std::string(w("peak")) + " (" + escape(device) + ")", peaks_text(peaks)});
     }
     html_ += "</table>\n";
     html_ += std::string("<p>") + w("mismatch") + ": ";

@@ -41,7 +41,7 @@ const char* word(const char* key, Language language) {
 Shown shown_unit(const std::string& unit) {
   if (unit == "s") return {1e3, "ms"};
   if (unit.empty()) return {100, "%"};
-  static const std::vector<std::string> kUnits = {"tokens/s", "requests/s", "samples/s", "J", "J/token", "W"};
+  static const std::vector<std::string> kUnits = {"tokens/s", "requests/s", "samples/s", "requests", "J", "J/token", "W"};
   for (const std::string& known : kUnits) {
     if (unit == known) return {1, known.c_str()};
   }
@@ -127,7 +127,7 @@ std::vector<Column> summary_columns(const nlohmann::json& report, bool generates
 std::string column_title(const Column& column, Language language) {
   const MetricInfo* metric = find_metric(column.metric);
   std::string title = metric->name[static_cast<int>(language)];
-  if (std::strcmp(column.statistic, "mean") != 0) title += std::string(" ") + column.statistic;
+  if (std::strcmp(column.statistic, "mean") != 0) title += " " + statistic_title(column.statistic);
   const Shown shown = shown_unit(metric->unit);
   return title + " [" + shown.unit + "]";
 }
@@ -157,6 +157,24 @@ bool any_audit(const nlohmann::json& report) {
 }
 
 bool headline_allowed(const nlohmann::json& row) { return row.at("status") == "valid"; }
+
+std::string gate_figures(const nlohmann::json& gate) {
+  std::string out;
+  for (const auto& [name, value] : gate.items()) {
+    if (name == "passed" || name == "limits") continue;
+    out += (out.empty() ? "" : ", ") + name + " ";
+    out += value.is_number_float() ? fmt::format("{:.6g}", value.get<double>()) : value.is_string() ? value.get<std::string>() : value.dump();
+  }
+  return out;
+}
+
+std::string peaks_text(const nlohmann::json& peaks) {
+  if (!peaks.is_object()) return "–";
+  return fmt::format("{:.1f} GFLOP/s f32, {:.1f} GOP/s int8, {:.1f} GB/s", peaks.at("flops").get<double>() * 1e-9, peaks.at("int8_ops").get<double>() * 1e-9,
+                     peaks.at("bytes_per_s").get<double>() * 1e-9);
+}
+
+std::string statistic_title(const std::string& statistic) { return statistic == "p999" ? "p99.9" : statistic; }
 
 std::string gate_text(const nlohmann::json& row, Language language) {
   const nlohmann::json& gate = row.at("gate");

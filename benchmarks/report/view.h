@@ -53,6 +53,11 @@ std::string reasons_text(const nlohmann::json& row, Language language);
 bool any_audit(const nlohmann::json& report);
 /// A headline figure is blank where the row is not steady or invalid.
 bool headline_allowed(const nlohmann::json& row);
+/// The figures of a gate, and of a probe, in words.
+std::string gate_figures(const nlohmann::json& gate);
+std::string peaks_text(const nlohmann::json& peaks);
+/// "p99.9" for the statistic "p999".
+std::string statistic_title(const std::string& statistic);
 std::string gate_text(const nlohmann::json& row, Language language);
 
 }  // namespace naru::bench

@@ -19,6 +19,9 @@ namespace {
 
 using Json = nlohmann::json;
 
+// Holds the names of rows for charts; hidden, for the table has them in columns of their own.
+constexpr lxw_col_t kLabelColumn = 30;
+
 std::string plain_text(const Json& json) { return json.is_string() ? json.get<std::string>() : json.dump(); }
 
 class Workbook {
@@ -74,6 +77,9 @@ class Workbook {
     title_ = format(true, nullptr, 0, 20);
     number_ = format(false, "0.000", 0);
     big_ = format(false, "#,##0.0", 0);
+    absent_ = format(false, nullptr, 0);
+    format_set_align(absent_, LXW_ALIGN_RIGHT);
+    format_set_align(absent_, LXW_ALIGN_VERTICAL_TOP);
     format_set_align(number_, LXW_ALIGN_VERTICAL_TOP);
     format_set_align(big_, LXW_ALIGN_VERTICAL_TOP);
     for (const char* status : {"valid", "invalid", "not_steady", "failed", "skipped"}) {
@@ -105,7 +111,7 @@ class Workbook {
   }
   void number(lxw_worksheet* in, lxw_row_t row, lxw_col_t column, const std::optional<double>& value, double factor) {
     if (!value || !std::isfinite(*value)) {
-      text(in, row, column, number_text(value, factor));
+      text(in, row, column, number_text(value, factor), absent_);
       return;
     }
     const double shown = *value * factor;
@@ -113,6 +119,8 @@ class Workbook {
   }
   void heads(lxw_worksheet* in, lxw_row_t row, const std::vector<std::string>& names) {
     for (std::size_t i = 0; i < names.size(); ++i) text(in, row, static_cast<lxw_col_t>(i), names[i], head_);
+    // Heads are often broken into lines, and readers do not all fit the height to them.
+    worksheet_set_row(in, row, 27, nullptr);
   }
 
   void cover() {
@@ -151,6 +159,9 @@ class Workbook {
 
   void summary() {
     lxw_worksheet* in = sheet(w("summary"));
+    lxw_row_col_options hidden{};
+    hidden.hidden = LXW_TRUE;
+    worksheet_set_column_opt(in, kLabelColumn, kLabelColumn, 40, nullptr, &hidden);
     lxw_row_t at = 0;
     for (const char* kind : {"generate", "infer"}) {
       const std::vector<const Json*> rows = rows_of_kind(report_, kind);
@@ -171,26 +182,56 @@ class Workbook {
         }
         const std::string status = row->at("status");
         text(in, at, column_at++, w(status.c_str()), statuses_.at(status));
-        text(in, at++, column_at, gate_text(*row, language_));
+        text(in, at, column_at, gate_text(*row, language_));
+        text(in, at++, kLabelColumn, row_label(*row));
       }
-      chart(in, w("summary"), first, at - 1, 5, names[5], at + 1, 0);
-      chart(in, w("summary"), first, at - 1, 6, names[6], at + 1, 6);
-      at += 19;
+      const Table table{w("summary"), first, at - 1, kLabelColumn};
+      chart(in, table, 5, names[5], at + 1, 0);
+      chart(in, table, 6, names[6], at + 1, 6);
+      at += chart_rows(rows.size()) + 3;
     }
   }
 
-  /// A bar chart over the rows [first, last] of a column.
-  void chart(lxw_worksheet* in, const std::string& name, lxw_row_t first, lxw_row_t last, lxw_col_t column, const std::string& title, lxw_row_t at, lxw_col_t at_column) {
+  /// Where a chart finds its figures: the rows of a sheet, and the column that names them.
+  struct Table {
+    std::string sheet;
+    lxw_row_t first, last;
+    lxw_col_t label;
+  };
+
+  std::string row_label(const Json& row) const {
+    return model_text(row) + ", " + device_text(row) + ", " + work_text(row, language_) + ", " + load_text(row);
+  }
+
+  /// Rows of a sheet that a chart of so many bars covers.
+  static lxw_row_t chart_rows(std::size_t bars) { return static_cast<lxw_row_t>(8 + 2 * std::min<std::size_t>(bars, 30)); }
+
+  /// A bar chart over a column of the table.
+  void chart(lxw_worksheet* in, const Table& table, lxw_col_t column, const std::string& title, lxw_row_t at, lxw_col_t at_column) {
     lxw_chart* made = workbook_add_chart(book_, LXW_CHART_BAR);
     lxw_chart_series* series = chart_add_series(made, nullptr, nullptr);
-    chart_series_set_categories(series, name.c_str(), first, 3, last, 4);
-    chart_series_set_values(series, name.c_str(), first, column, last, column);
+    chart_series_set_categories(series, table.sheet.c_str(), table.first, table.label, table.last, table.label);
+    chart_series_set_values(series, table.sheet.c_str(), table.first, column, table.last, column);
     chart_series_set_name(series, title.c_str());
     chart_title_set_name(made, title.c_str());
+    lxw_chart_font small{};
+    small.size = 8;
+    small.bold = LXW_EXPLICIT_FALSE;
+    chart_axis_set_num_font(made->x_axis, &small);
+    chart_axis_set_num_font(made->y_axis, &small);
+    lxw_chart_font heading{};
+    heading.size = 11;
+    chart_title_set_name_font(made, &heading);
+    lxw_chart_line grid{};
+    grid.color = 0xD9D9D9;
+    chart_axis_major_gridlines_set_line(made->y_axis, &grid);
+    chart_axis_major_gridlines_set_line(made->x_axis, &grid);
     chart_legend_set_position(made, LXW_CHART_LEGEND_NONE);
     chart_axis_set_reverse(made->y_axis);
+    chart_show_hidden_data(made);
     lxw_chart_options options{};
-    options.x_scale = 1.15;
+    options.x_scale = 1.3;
+    options.y_scale = 20.0 * chart_rows(table.last - table.first + 1) / 288;
     worksheet_insert_chart_opt(in, at, at_column, made, &options);
   }
 
@@ -214,24 +255,30 @@ class Workbook {
     for (const auto& [model, rows] : by_model) {
       const std::string name = model.substr(0, 28);
       lxw_worksheet* in = sheet(name);
-      std::vector<std::string> names = {w("model"), w("precision"), w("device"), w("work"), w("load"), w("metric"), w("unit"), "mean", "95 % low", "95 % high"};
-      for (const PercentileFloor& floor : kPercentileFloors) names.push_back(floor.name);
-      worksheet_set_column(in, 5, 5, 30, nullptr);
-      heads(in, 0, names);
-      lxw_row_t at = 1;
+      text(in, 0, 0, model_text(*rows.front()), format(true, nullptr, 0, 14));
+      std::vector<std::string> names = {w("row"), w("metric"), w("unit"), w("mean"), std::string("95 % ") + w("low"), std::string("95 % ") + w("high")};
+      for (const PercentileFloor& floor : kPercentileFloors) names.push_back(statistic_title(floor.name));
+      worksheet_set_column(in, 0, 0, 40, nullptr);
+      worksheet_set_column(in, 1, 1, 30, nullptr);
+      for (lxw_col_t column = 2; column < names.size(); ++column) worksheet_set_column(in, column, column, 11, nullptr);
+      heads(in, 1, names);
+      lxw_row_t at = 2;
       for (const Json* row : rows) at = metric_rows(in, at, *row);
-      curve(in, model, rows, at + 1);
+      curve(in, name, rows, at + 1);
     }
   }
+
+  std::string condition_label(const Json& row) const { return device_text(row) + ", " + work_text(row, language_) + ", " + load_text(row); }
 
   lxw_row_t metric_rows(lxw_worksheet* in, lxw_row_t at, const Json& row) {
     for (const MetricInfo& metric : all_metrics()) {
       if (!row.at("metrics").contains(metric.id)) continue;
-      lxw_col_t column = identity(in, at, row);
       const Shown shown = shown_unit(metric.unit);
       const Figure centre = figure_of(row, metric.id, "mean");
-      text(in, at, column++, metric.name[static_cast<std::size_t>(language_)]);
-      text(in, at, column++, shown.unit);
+      text(in, at, 0, condition_label(row));
+      text(in, at, 1, metric.name[static_cast<std::size_t>(language_)]);
+      text(in, at, 2, shown.unit);
+      lxw_col_t column = 3;
       for (const auto& value : {centre.estimate, centre.low, centre.high}) number(in, at, column++, value, shown.factor);
       for (const PercentileFloor& floor : kPercentileFloors) number(in, at, column++, figure_of(row, metric.id, floor.name).estimate, shown.factor);
       ++at;
@@ -239,31 +286,20 @@ class Workbook {
     return at;
   }
 
-  /// Throughput of each row of a model as a line over the rows, with its table beside it.
-  void curve(lxw_worksheet* in, const std::string& model, const std::vector<const Json*>& rows, lxw_row_t at) {
+  /// The headline figure of each row of a model, as a table and a chart below it.
+  void curve(lxw_worksheet* in, const std::string& sheet_name, const std::vector<const Json*>& rows, lxw_row_t at) {
     const bool generates = rows.front()->at("condition").at("kind") == "generate";
     const Column column = summary_columns(report_, generates).front();
-    heads(in, at, {w("work"), w("load"), column_title(column, language_)});
-    const lxw_row_t first = at + 1;
+    const std::string title = column_title(column, language_);
+    heads(in, at, {w("row"), title});
     lxw_row_t last = at;
     for (const Json* row : rows) {
       const Figure figure = figure_of(*row, column.metric, column.statistic);
       if (!headline_allowed(*row) || !figure.estimate) continue;
-      text(in, ++last, 0, work_text(*row, language_));
-      text(in, last, 1, load_text(*row) + " " + device_text(*row));
-      number(in, last, 2, figure.estimate, 1);
+      text(in, ++last, 0, condition_label(*row));
+      number(in, last, 1, figure.estimate, 1);
     }
-    if (last < first) return;
-    const std::string sheet_name = model.substr(0, 28);
-    lxw_chart* made = workbook_add_chart(book_, LXW_CHART_COLUMN);
-    lxw_chart_series* series = chart_add_series(made, nullptr, nullptr);
-    chart_series_set_categories(series, sheet_name.c_str(), first, 0, last, 1);
-    chart_series_set_values(series, sheet_name.c_str(), first, 2, last, 2);
-    chart_title_set_name(made, (model + ": " + column_title(column, language_)).c_str());
-    chart_legend_set_position(made, LXW_CHART_LEGEND_NONE);
-    lxw_chart_options options{};
-    options.x_scale = 1.4;
-    worksheet_insert_chart_opt(in, at, 4, made, &options);
+    if (last > at) chart(in, {sheet_name, at + 1, last, 0}, 1, title, at, 3);
   }
 
   void power() {
@@ -295,7 +331,7 @@ class Workbook {
       text(in, at, 0, model);
       text(in, at, 1, device);
       text(in, at, 2, gate_text(row, language_));
-      text(in, at++, 3, row.at("gate").dump());
+      text(in, at++, 3, gate_figures(row.at("gate")));
     }
   }
 
@@ -344,7 +380,7 @@ class Workbook {
     for (const auto& [name, value] : report_.at("system").at("host").items()) line(name, value);
     for (const Json& device : report_.at("system").at("devices")) line(device.at("id"), plain_text(device.at("name")) + " " + plain_text(device.at(device.at("available").get<bool>() ? "description" : "reason")));
     for (const auto& [name, value] : report_.at("system").at("software").items()) line(name, value);
-    for (const auto& [device, peaks] : report_.at("probes").items()) line(std::string(w("peak")) + " " + device, peaks);
+    for (const auto& [device, peaks] : report_.at("probes").items()) line(std::string(w("peak")) + " " + device, peaks_text(peaks));
     line(w("mismatch"), report_.at("mismatches").empty() ? Json(w("none")) : report_.at("mismatches"));
   }
 
@@ -378,7 +414,7 @@ class Workbook {
   const Json& report_;
   Language language_;
   lxw_workbook* book_;
-  lxw_format *plain_ = nullptr, *head_ = nullptr, *title_ = nullptr, *number_ = nullptr, *big_ = nullptr;
+  lxw_format *plain_ = nullptr, *head_ = nullptr, *title_ = nullptr, *number_ = nullptr, *big_ = nullptr, *absent_ = nullptr;
   std::map<std::string, lxw_format*> statuses_;
 };
 
