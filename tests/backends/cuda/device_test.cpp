@@ -5,6 +5,8 @@
 
 #include "backends/cuda/api.h"
 #include "backends/registry.h"
+#include "graph/serialize.h"
+#include "naru/engine.h"
 #include "tests/backends/cuda/fixture.h"
 
 namespace naru::test {
@@ -253,6 +255,23 @@ TEST_F(Cuda, FencesTheDeviceAfterAFaultOfAKernel) {
   }
   left_ = remains();
   EXPECT_EQ(left_.count("context"), 1U);
+}
+
+TEST_F(Cuda, MovesRunsToTheNextDeviceAfterAFault) {
+  const emulator::ScratchFolder folder;
+  Case test = network();
+  save_naru(test.graph, folder / "network.naru");
+  {
+    EngineOptions options;
+    options.devices = {"cuda", "cpu"};
+    Engine engine(options);
+    Session session = engine.load(folder / "network.naru").create_session();
+    const Tensor before = session.run({test.feeds[0]})[0].tensor;
+    emulator::fail("cuStreamSynchronize", 719);
+    for (int run = 0; run < 2; ++run) expect_close(session.run({test.feeds[0]})[0].tensor, before, {});
+    EXPECT_NE(first_device().id, "");  // listing devices asks no context and goes on
+  }
+  left_ = remains();
 }
 
 TEST_F(Cuda, FencesADeviceThatIsGone) {

@@ -23,14 +23,12 @@ class Cuda : public testing::Test {
     static const emulator::ScratchFolder folder;
     setenv("NARU_CACHE", (folder / "cache").c_str(), 1);
     emulator::reset();
-    left_ = emulator::living();
   }
   void TearDown() override {
     EXPECT_EQ(emulator::violations(), std::vector<std::string>());
     EXPECT_EQ(emulator::living(), left_);
   }
-  /// What was there before, and what a test leaves on purpose: a fenced context and its objects are the
-  /// driver's to clean up.
+  /// What a test leaves behind on purpose: a fenced context and its objects are the driver's to clean up.
   std::map<std::string, int> left_;
 };
 

@@ -31,7 +31,7 @@ const std::vector<int>& known_architectures();
 /// Notes one call of nvrtcCompileProgram; what it shall return.
 int record_compilation();
 
-/// A machine with nothing recorded. No device of the old one may be open.
+/// A new machine, with nothing recorded. What a fenced device has left goes; no other may be open.
 void reset(const Machine& machine = {});
 
 /// Lets `function` fail with `status` after `after` more successful calls: once, or, where the status

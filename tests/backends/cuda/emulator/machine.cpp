@@ -33,12 +33,9 @@ State& state() {
 
 void reset(const Machine& machine) {
   const std::lock_guard lock(mutex());
-  State& s = state();
-  s.faults.clear();
-  s.sticky = 0;
-  s.calls.clear();
-  s.violations.clear();
-  s.machine = machine;
+  for (const void* pool : state().pools) delete static_cast<const char*>(pool);
+  state() = State();
+  state().machine = machine;
 }
 
 void fail(const std::string& function, int status, int after) {
