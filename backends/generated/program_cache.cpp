@@ -1,6 +1,9 @@
 // ProgramCache: keys, files, compilation of what is missing.
 #include "backends/generated/program_cache.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
@@ -15,7 +18,15 @@ namespace {
 
 constexpr std::int64_t kMaxFileBytes = INT64_C(256) << 20;
 
-std::filesystem::path cache_folder(const std::string& name) {
+/// Cached programs are machine code: a folder in which others can write is not used. One that is not
+/// there yet will be made so that they cannot.
+bool is_private(const std::filesystem::path& folder) {
+  struct stat info {};
+  if (stat(folder.c_str(), &info) != 0) return true;
+  return info.st_uid == geteuid() && (info.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
+std::filesystem::path named_folder(const std::string& name) {
   if (const char* own = std::getenv("NARU_CACHE"); own != nullptr) {
     return std::string_view(own).empty() ? std::filesystem::path() : std::filesystem::path(own) / name;
   }
@@ -26,6 +37,11 @@ std::filesystem::path cache_folder(const std::string& name) {
     return std::filesystem::path(home) / ".cache" / "naru" / name;
   }
   return {};
+}
+
+std::filesystem::path cache_folder(const std::string& name) {
+  std::filesystem::path folder = named_folder(name);
+  return is_private(folder) ? folder : std::filesystem::path();
 }
 
 std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span(text.data(), text.size())); }
@@ -51,7 +67,8 @@ std::optional<std::string> read_sealed(const std::filesystem::path& path) {
 /// A cache that cannot be written costs time, not the result.
 void write_sealed(const std::filesystem::path& path, std::string_view payload) noexcept {
   try {
-    std::filesystem::create_directories(path.parent_path());
+    const std::filesystem::path folder = path.parent_path();
+    if (std::filesystem::create_directories(folder)) std::filesystem::permissions(folder, std::filesystem::perms::owner_all);
     AtomicFile file(path);
     file.write(sealed(payload));
     file.commit();

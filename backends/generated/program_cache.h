@@ -2,8 +2,8 @@
 //
 // Kernels that are missing are compiled together as one program: compilers start slowly. What comes
 // out is kept under the hash of source, options, device and driver; files appear whole or not at all,
-// and a file whose content does not fit its own hash is compiled again. Code that a model carries comes
-// before the files.
+// and a file whose content does not fit its own hash is compiled again. Folders in which others can
+// write are left alone. Code that a model carries comes before the files.
 #pragma once
 
 #include <filesystem>

@@ -115,6 +115,10 @@ TEST_F(OpenCl, LoadsCachedProgramsAndDoubtsDamagedOnes) {
   }
   run();
   EXPECT_NE(fs::last_write_time(programs[0]), written);  // compiled again
+  fs::permissions(folder / "opencl", fs::perms::others_write, fs::perm_options::add);
+  fs::remove(programs[0]);
+  run();
+  EXPECT_FALSE(fs::exists(programs[0]));  // a folder that others can write to is left alone
   fs::remove_all(folder);
 }
 
