@@ -92,16 +92,18 @@ void Lowering::lower_node(std::int32_t index) {
   const auto nothing = [&](ValueId id) {
     return id == kNoValue || NodeView::static_shape(graph_.value(id).type).numel() == 0;
   };
-  if (std::all_of(node_->outputs.begin(), node_->outputs.end(), nothing)) {
+  // What has no elements needs no launch, and yet a place.
+  const auto make_empty_outputs = [&] {
     for (std::size_t i = 0; i < node_->outputs.size(); ++i) {
-      if (has_output(i)) output(i);
+      if (has_output(i) && nothing(node_->outputs[i])) output(i);
     }
-    return;
-  }
+  };
+  if (std::all_of(node_->outputs.begin(), node_->outputs.end(), nothing)) return make_empty_outputs();
   std::string reason;
   const KernelEntry* entry = find_kernel(view(), target_, reason);
   if (entry == nullptr) fail(ErrorCode::Unsupported, "{}: {}", node_->label(), reason);
   entry->lower(*this);
+  make_empty_outputs();
 }
 
 std::vector<std::int64_t> Lowering::ints(std::size_t i) const {
