@@ -67,6 +67,13 @@ bool equal(const Datum& got, const Datum& expected) {
   return !mismatch(std::span(&got, 1), std::span(&exact, 1), Match::Exact);
 }
 
+/// Bodies state shapes of the whole batch, which a loop without iterations never uses.
+bool has_body(const Node& node) {
+  bool found = false;
+  for_each_subgraph(node, [&](const std::string&, const Graph&) { found = true; });
+  return found;
+}
+
 /// The graph with inputs of one sample; nothing when the graph needs the batch's size.
 std::optional<Graph> single_graph(const RandomCase& test, std::span<const Datum> sample) {
   Graph graph = test.graph;
@@ -107,7 +114,8 @@ std::vector<Datum> Batch::run(const RunGraph& run) const {
 
 std::optional<Batch> find_batch(const RandomCase& test) {
   const std::int64_t size = likely_batch(test.inputs);
-  if (size == 0) return std::nullopt;
+  const auto& nodes = test.graph.nodes;
+  if (size == 0 || std::any_of(nodes.begin(), nodes.end(), has_body)) return std::nullopt;
   std::vector<std::vector<Datum>> samples(static_cast<std::size_t>(size), test.inputs);
   for (std::int64_t s = 0; s < size; ++s) {
     for (Datum& input : samples[static_cast<std::size_t>(s)]) {

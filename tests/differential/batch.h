@@ -29,7 +29,8 @@ class Batch {
 };
 
 /// The batch that `test` is: when some inputs share a first dimension of 2 or more, and the reference
-/// gives the same for the samples one by one as for all of them. Nothing otherwise.
+/// gives the same for the samples one by one as for all of them. Nothing otherwise, and for graphs
+/// with bodies.
 std::optional<Batch> find_batch(const RandomCase& test);
 
 }  // namespace naru::fuzz

@@ -2,6 +2,7 @@
 #include "graph/import/gguf.h"
 
 #include <fstream>
+#include <memory>
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -19,7 +20,8 @@ using testing::GgufBytes;
 using testing::le;
 
 GgufFile read(const std::string& bytes) {
-  return read_gguf(std::as_bytes(std::span(bytes.data(), bytes.size())), nullptr);
+  const auto owner = std::make_shared<const std::string>(bytes);
+  return read_gguf(std::as_bytes(std::span(owner->data(), owner->size())), owner);
 }
 
 /// Reads and expects a typed error; returns its text.

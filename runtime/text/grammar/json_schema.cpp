@@ -230,7 +230,8 @@ class Compiler {
         {"integer", {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}},
         {"number", {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}}};
     Json own = Json::object();
-    for (const auto& [key, value] : json.items()) {
+    for (const auto& item : json.items()) {
+      const std::string& key = item.key();
       const bool foreign = std::any_of(kKeywords.begin(), kKeywords.end(), [&](const auto& entry) {
         return entry.first != type &&
                std::find(entry.second.begin(), entry.second.end(), key) != entry.second.end();
@@ -239,7 +240,7 @@ class Compiler {
       const bool mine =
           found != kKeywords.end() &&
           std::find(found->second.begin(), found->second.end(), key) != found->second.end();
-      if (mine || !foreign) own[key] = value;
+      if (mine || !foreign) own[key] = item.value();
     }
     return own;
   }
@@ -274,7 +275,8 @@ class Compiler {
     if (const auto known = spelled_.find(ranges); known != spelled_.end()) return known->second;
     std::vector<Sequence> alternatives;
     Ranges plain;
-    for (const auto& [low, high] : ranges) {
+    for (const auto& range : ranges) {
+      const char32_t low = range.first, high = range.second;
       const auto add = [&](char32_t begin, char32_t end) {
         if (std::max(low, begin) <= std::min(high, end))
           plain.emplace_back(std::max(low, begin), std::min(high, end));
