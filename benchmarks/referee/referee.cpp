@@ -205,6 +205,12 @@ class Referee {
     return analyse_run(fold_run(read_raw_log(path).events, kTokens), condition, {});
   }
 
+  void add_means(const char* scenario, const Summary& theirs, const RunFigures& figures) {
+    add(scenario, "mean latency [s]", theirs("Mean latency (ns)") * 1e-9, mean(figures.series.at("latency")));
+    add(scenario, "mean TTFT [s]", theirs("Mean First Token latency (ns)") * 1e-9, mean(figures.series.at("ttft")));
+    add(scenario, "mean TPOT [s]", theirs("Mean Time per Output Token (ns)") * 1e-9, mean(figures.series.at("tpot")));
+  }
+
   void single_stream() {
     const std::unique_ptr<System> system = make_synthetic(truth(0));
     const Summary theirs = referee(*system, settings(mlperf::TestScenario::SingleStream, true));
@@ -212,9 +218,7 @@ class Referee {
     scenario.requests = 1 << 20;
     scenario.limit_ns = 3'000'000'000;
     const RunFigures figures = ours(truth(0), scenario);
-    add("SingleStream", "mean latency [s]", theirs("Mean latency (ns)") * 1e-9, mean(figures.series.at("latency")));
-    add("SingleStream", "mean TTFT [s]", theirs("Mean First Token latency (ns)") * 1e-9, mean(figures.series.at("ttft")));
-    add("SingleStream", "mean TPOT [s]", theirs("Mean Time per Output Token (ns)") * 1e-9, mean(figures.series.at("tpot")));
+    add_means("SingleStream", theirs, figures);
     add("SingleStream", "requests/s", theirs("QPS w/ loadgen overhead"), figures.scalars.at("requests_per_s"));
   }
 
@@ -230,9 +234,7 @@ class Referee {
     const Summary theirs = referee(*system, wanted, &scenario.trace_ns);
     scenario.requests = static_cast<int>(scenario.trace_ns.size());
     const RunFigures figures = ours(truth(0), scenario);
-    add("Server", "mean latency [s]", theirs("Mean latency (ns)") * 1e-9, mean(figures.series.at("latency")));
-    add("Server", "mean TTFT [s]", theirs("Mean First Token latency (ns)") * 1e-9, mean(figures.series.at("ttft")));
-    add("Server", "mean TPOT [s]", theirs("Mean Time per Output Token (ns)") * 1e-9, mean(figures.series.at("tpot")));
+    add_means("Server", theirs, figures);
     add("Server", "tokens/s", theirs("Completed tokens per second"), figures.scalars.at("whole_run_tokens_per_s"));
   }
 

@@ -135,6 +135,19 @@ void expect_close(const Tensor& got, const Tensor& expected, Tolerance tolerance
   EXPECT_EQ(wrong, 0);
 }
 
+Case network() {
+  Case test;
+  ValueId x = test.input({2, 3, 12, 10});
+  x = test.add("Conv", {x, test.constant({8, 3, 3, 3}), test.constant({8})}, {{"pads", std::vector<std::int64_t>{1, 1, 1, 1}}, {"strides", std::vector<std::int64_t>{2, 2}}});
+  x = test.add("Relu", {x});
+  x = test.add("Conv", {x, test.constant({12, 8, 1, 1})});
+  x = test.add("GlobalAveragePool", {x});
+  x = test.add("Flatten", {x});
+  x = test.add("Gemm", {x, test.constant({5, 12}), test.constant({5})}, {{"transB", std::int64_t{1}}});
+  test.output(test.add("Softmax", {x}));
+  return test;
+}
+
 std::string expect_like_reference(Device& device, Case& test, Tolerance tolerance) {
   infer_types(test.graph);
   verify(test.graph);

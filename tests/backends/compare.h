@@ -41,6 +41,9 @@ struct Case {
   void output(ValueId id) { graph.outputs.push_back(id); }
 };
 
+/// A small network: convolution, pooling, product, softmax.
+Case network();
+
 /// Allowed difference: absolute + relative * |expected|.
 struct Tolerance {
   double absolute = 1e-5;

@@ -45,20 +45,6 @@ class OpenCl : public testing::Test {
   }
 };
 
-/// A small network: convolution, normalisation, pooling, product, softmax.
-Case network() {
-  Case test;
-  ValueId x = test.input({2, 3, 12, 10});
-  x = test.add("Conv", {x, test.constant({8, 3, 3, 3}), test.constant({8})}, {{"pads", Ints{1, 1, 1, 1}}, {"strides", Ints{2, 2}}});
-  x = test.add("Relu", {x});
-  x = test.add("Conv", {x, test.constant({12, 8, 1, 1})});
-  x = test.add("GlobalAveragePool", {x});
-  x = test.add("Flatten", {x});
-  x = test.add("Gemm", {x, test.constant({5, 12}), test.constant({5})}, {{"transB", std::int64_t{1}}});
-  test.output(test.add("Softmax", {x}));
-  return test;
-}
-
 TEST_F(OpenCl, RunsANetworkInHostMemory) {
   const std::unique_ptr<Device> device = open_device("opencl");
   Case test = network();
