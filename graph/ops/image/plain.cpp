@@ -19,13 +19,59 @@
 #include "graph/ops/image/picture.h"
 
 namespace naru {
+namespace {
+
+constexpr std::byte kPngStart{0x89};
+
+/// The most pixels that the bytes can tell: one bit each; PNG's after inflating, which makes at most
+/// 1032 bytes of one (zlib, "Technical Details"). A header that claims more is refused before any work.
+std::int64_t most_pixels(Encoded bytes) {
+  const bool png = bytes.front() == kPngStart;
+  return static_cast<std::int64_t>(bytes.size()) * 8 * (png ? 1032 : 1);
+}
+
+/// Whether the three numbers of a PNM header have at most nine digits: stb adds digits up unchecked.
+bool has_short_numbers(Encoded bytes) {
+  int numbers = 0, digits = 0;
+  bool comment = false;
+  for (std::size_t i = 2; i < bytes.size() && numbers < 3; ++i) {
+    const auto letter = static_cast<char>(bytes[i]);
+    if (comment) {
+      comment = letter != '\n' && letter != '\r';
+    } else if (letter >= '0' && letter <= '9') {
+      if (++digits > 9) return false;
+    } else {
+      numbers += digits > 0 ? 1 : 0;
+      digits = 0;
+      comment = letter == '#';
+    }
+  }
+  return true;
+}
+
+/// Whether all chunks of a PNG lie within it: stb allocates what a chunk claims before it reads.
+bool has_whole_chunks(Encoded bytes) {
+  constexpr std::size_t kSignature = 8, kAround = 12;  // length, type and checksum around a chunk's data
+  for (std::size_t at = kSignature; at + kAround <= bytes.size();) {
+    std::size_t length = 0;
+    for (std::size_t i = 0; i < 4; ++i) length = length << 8 | std::to_integer<std::size_t>(bytes[at + i]);
+    if (length > bytes.size() - at - kAround) return false;
+    at += kAround + length;
+  }
+  return true;
+}
+
+}  // namespace
 
 std::optional<Picture> decode_plain(Encoded bytes) {
-  if (bytes.size() > INT_MAX) return std::nullopt;
+  if (bytes.empty() || bytes.size() > INT_MAX) return std::nullopt;
+  if (bytes.front() == std::byte{'P'} && !has_short_numbers(bytes)) return std::nullopt;
+  if (bytes.front() == kPngStart && !has_whole_chunks(bytes)) return std::nullopt;
   const auto* data = reinterpret_cast<const stbi_uc*>(bytes.data());
   const auto size = static_cast<int>(bytes.size());
   int width = 0, height = 0, channels = 0;
   if (stbi_info_from_memory(data, size, &width, &height, &channels) == 0) return std::nullopt;
+  if (std::int64_t{width} * height > most_pixels(bytes)) return std::nullopt;
   std::optional<Picture> picture = blank_picture(width, height);
   if (!picture) return std::nullopt;
   stbi_uc* pixels = stbi_load_from_memory(data, size, &width, &height, &channels, 3);
