@@ -15,6 +15,7 @@
 #pragma GCC diagnostic pop
 
 #include <algorithm>
+#include <cstring>
 
 #include "graph/ops/image/picture.h"
 
@@ -49,13 +50,15 @@ bool has_short_numbers(Encoded bytes) {
   return true;
 }
 
-/// Whether all chunks of a PNG lie within it: stb allocates what a chunk claims before it reads.
+/// Whether all chunks of a PNG lie within it: stb allocates what a chunk claims before it reads. What
+/// follows the last, IEND, is not the picture's.
 bool has_whole_chunks(Encoded bytes) {
   constexpr std::size_t kSignature = 8, kAround = 12;  // length, type and checksum around a chunk's data
   for (std::size_t at = kSignature; at + kAround <= bytes.size();) {
     std::size_t length = 0;
     for (std::size_t i = 0; i < 4; ++i) length = length << 8 | std::to_integer<std::size_t>(bytes[at + i]);
     if (length > bytes.size() - at - kAround) return false;
+    if (std::memcmp(bytes.data() + at + 4, "IEND", 4) == 0) return true;
     at += kAround + length;
   }
   return true;
