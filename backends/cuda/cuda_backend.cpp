@@ -17,7 +17,7 @@ class CudaBackend final : public Backend {
 
   std::vector<DeviceInfo> devices() const override {
     const Discovery found = find_devices();
-    if (!found.reason.empty()) return {unavailable(found.reason)};
+    if (!found.reason.empty()) return {generated::unavailable_device("cuda:0", "CUDA", found.reason)};
     std::vector<DeviceInfo> list;
     for (const Profile& profile : found.profiles) list.push_back(profile.info());
     return list;
@@ -40,17 +40,6 @@ class CudaBackend final : public Backend {
     if (!nvrtc_missing().empty()) fail(ErrorCode::Unsupported, "cuda: {}", nvrtc_missing());
     return std::make_unique<generated::CodeDevice>(std::make_shared<CudaCompiler>(nullptr, architecture), kernel_target(),
                                                    generated::Rates{1e12, 1e12, 5e-6}, to_string(architecture));
-  }
-
- private:
-  static DeviceInfo unavailable(std::string reason) {
-    DeviceInfo info;
-    info.id = "cuda:0";
-    info.name = "CUDA";
-    info.automatic = false;
-    info.available = false;
-    info.unavailable_reason = std::move(reason);
-    return info;
   }
 };
 

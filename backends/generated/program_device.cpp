@@ -27,6 +27,16 @@ double estimate(const kernel::NodeView& view, const Rates& rates) {
 
 }  // namespace
 
+DeviceInfo unavailable_device(std::string id, std::string name, std::string reason) {
+  DeviceInfo info;
+  info.id = std::move(id);
+  info.name = std::move(name);
+  info.automatic = false;
+  info.available = false;
+  info.unavailable_reason = std::move(reason);
+  return info;
+}
+
 std::vector<Verdict> support_of(const Graph& graph, const kernel::Target& target, const Rates& rates) {
   std::vector<Verdict> verdicts;
   for (const Node& node : graph.nodes) {

@@ -13,6 +13,9 @@ namespace naru::generated {
 /// One verdict per node: which generated kernel runs it on such a device, or why none does.
 std::vector<Verdict> support_of(const Graph& graph, const kernel::Target& target, const Rates& rates);
 
+/// The entry that a backend without devices lists: it says what is missing.
+DeviceInfo unavailable_device(std::string id, std::string name, std::string reason);
+
 class ProgramDevice final : public Device {
  public:
   ProgramDevice(std::unique_ptr<KernelDevice> device, DeviceInfo info, int workers);

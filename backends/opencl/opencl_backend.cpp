@@ -1,6 +1,7 @@
 // The opencl backend: generated OpenCL C on every device that the ICD loader finds.
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 #include "backends/backend.h"
 #include "backends/generated/code_device.h"
@@ -17,10 +18,10 @@ class ClBackend final : public Backend {
   std::string name() const override { return "opencl"; }
 
   std::vector<DeviceInfo> devices() const override {
-    if (!missing().empty()) return {unavailable(missing())};
+    if (!missing().empty()) return {absent(missing())};
     std::vector<DeviceInfo> list;
     for (const Profile& profile : find_devices()) list.push_back(profile.info(static_cast<int>(list.size())));
-    if (list.empty()) return {unavailable("no OpenCL device: install the driver of one (for the CPU, Debian: pocl-opencl-icd)")};
+    if (list.empty()) return {absent("no OpenCL device: install the driver of one (for the CPU, Debian: pocl-opencl-icd)")};
     return list;
   }
 
@@ -42,22 +43,14 @@ class ClBackend final : public Backend {
   }
 
  private:
+  static DeviceInfo absent(std::string reason) { return generated::unavailable_device("opencl:0", "OpenCL", std::move(reason)); }
+
   static Profile profile_of(int index) {
     const std::vector<Profile> profiles = find_devices();
     if (index < 0 || static_cast<std::size_t>(index) >= profiles.size()) {
       fail(ErrorCode::Device, "opencl: got device {}, expected one below {}", index, profiles.size());
     }
     return profiles[static_cast<std::size_t>(index)];
-  }
-
-  static DeviceInfo unavailable(std::string reason) {
-    DeviceInfo info;
-    info.id = "opencl:0";
-    info.name = "OpenCL";
-    info.automatic = false;
-    info.available = false;
-    info.unavailable_reason = std::move(reason);
-    return info;
   }
 };
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <variant>
 
 #include "graph/fail.h"
@@ -88,12 +89,7 @@ class GraphExport {
 
   /// ONNX wants outputs that a node of this graph makes, each only once.
   std::string output_name(ValueId id) {
-    const bool by_node = std::any_of(graph_.nodes.begin(), graph_.nodes.end(), [&](const Node& node) {
-      return std::find(node.outputs.begin(), node.outputs.end(), id) != node.outputs.end();
-    });
-    const auto& written = proto_.output();
-    const bool again = std::any_of(written.begin(), written.end(), [&](const auto& port) { return port.name() == name_of(id); });
-    if (by_node && !again) return name_of(id);
+    if (open_.erase(id) > 0) return name_of(id);
     auto& node = *proto_.add_node();
     node.set_op_type("Identity");
     node.add_input(name_of(id));
@@ -107,7 +103,10 @@ class GraphExport {
     proto.set_op_type(node.op->name);
     proto.set_domain(node.op->domain);
     for (const ValueId id : node.inputs) proto.add_input(optional_name(id));
-    for (const ValueId id : node.outputs) proto.add_output(optional_name(id));
+    for (const ValueId id : node.outputs) {
+      proto.add_output(optional_name(id));
+      if (id != kNoValue) open_.insert(id);
+    }
     for (const auto& [name, attribute] : node.attributes) {
       auto& entry = *proto.add_attribute();
       entry.set_name(name);
@@ -170,6 +169,7 @@ class GraphExport {
   onnx::GraphProto& proto_;
   std::string prefix_;
   std::vector<std::string> names_;
+  std::set<ValueId> open_;  // a node makes it, and no output has its name yet
   int bodies_ = 0;
 };
 
@@ -198,8 +198,9 @@ std::string onnx_bytes(const Graph& graph) {
   onnx::ModelProto model;
   model.set_ir_version(kIrVersion);
   model.set_producer_name("naru");
-  std::map<std::string, int> used{{"", newest_opsets().at("")}};
-  collect_domains(graph, used, newest_opsets());
+  const std::map<std::string, int> newest = newest_opsets();
+  std::map<std::string, int> used{{"", newest.at("")}};
+  collect_domains(graph, used, newest);
   for (const auto& [domain, version] : used) {
     auto& entry = *model.add_opset_import();
     entry.set_domain(domain);
