@@ -7,7 +7,7 @@
 namespace naru {
 namespace {
 
-constexpr std::int64_t kMostPixels = 100'000'000;
+constexpr std::int64_t kMostPixels = 64'000'000;  // at 4 B per pixel, as decoders work, under 256 MiB
 
 struct Format {
   std::string_view magic;

@@ -18,7 +18,7 @@ struct Picture {
 
 using Encoded = std::span<const std::byte>;
 
-/// A picture of width x height; nullopt when that is no size or more than 100 megapixels.
+/// A picture of width x height; nullopt when that is no size or more than 64 megapixels.
 std::optional<Picture> blank_picture(std::int64_t width, std::int64_t height);
 
 // Each returns nullopt for bytes of another format and for broken ones.
