@@ -145,6 +145,9 @@ class Decoder {
   template <typename T>
   std::vector<T> list(const Vector<T>* values) {
     charge(size_of(values) * std::uint64_t{sizeof(T)});
+    // The Verifier looks at the alignment of a vector's size only.
+    require(values == nullptr || reinterpret_cast<std::uintptr_t>(values->data()) % alignof(T) == 0,
+            "metadata: got a list of numbers at an odd place, expected a multiple of {} bytes", alignof(T));
     return values == nullptr ? std::vector<T>() : std::vector<T>(values->begin(), values->end());
   }
 
