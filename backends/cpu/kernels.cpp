@@ -11,6 +11,7 @@ const std::vector<KernelEntry>& table() {
   static const std::vector<KernelEntry> all = [] {
     std::vector<KernelEntry> entries;
     add_view_kernels(entries);
+    add_winograd_kernels(entries);
     add_convolution_kernels(entries);
     add_linear_kernels(entries);
     add_matmul_kernels(entries);

@@ -32,6 +32,7 @@ bool is_view(const Node& node);
 
 // Each file of kernels/ appends its entries.
 void add_view_kernels(std::vector<KernelEntry>& table);
+void add_winograd_kernels(std::vector<KernelEntry>& table);
 void add_convolution_kernels(std::vector<KernelEntry>& table);
 void add_linear_kernels(std::vector<KernelEntry>& table);
 void add_matmul_kernels(std::vector<KernelEntry>& table);

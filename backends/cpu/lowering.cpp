@@ -217,20 +217,16 @@ Rep Lowering::packed(std::size_t i, const Packing& packing) {
   return add_packed(cache_.get(*tensor, packing), Layout::plain(tensor->dtype(), tensor->shape()));
 }
 
-Rep Lowering::packed_tiles(std::size_t i, const TileFormat& format) {
+Rep Lowering::packed_by(std::size_t i, const Recipe& recipe) {
   const Tensor* tensor = constant(i);
   NARU_CHECK(tensor != nullptr, "only a constant can be packed");
-  auto bytes = cache_.get(*tensor, TilePacking{&format});
+  auto bytes = cache_.get(*tensor, recipe);
   Layout layout = Layout::plain(DType::U8, bytes->shape());
   return add_packed(std::move(bytes), std::move(layout));
 }
 
 Rep Lowering::packed_bytes(std::size_t i, const BytePacking& packing) {
-  if (const Tensor* tensor = constant(i)) {
-    auto bytes = cache_.get(*tensor, packing);
-    Layout layout = Layout::plain(DType::U8, bytes->shape());
-    return add_packed(std::move(bytes), std::move(layout));
-  }
+  if (constant(i) != nullptr) return packed_by(i, packing);
   const Rep packed = scratch(packing.packed_bytes());
   emit("pack bytes", to_string(plain(i).layout), {reads(plain(i)), writes(packed)},
        [packing](std::byte* const* p) { packing.pack(p[0], p[1]); });

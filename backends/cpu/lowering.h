@@ -73,8 +73,8 @@ class Lowering {
   }
   /// A constant input packed as `to`; `from` describes how the tensor is read.
   Rep packed(std::size_t i, const Packing& packing);
-  /// A constant matrix packed for the linear kernels.
-  Rep packed_tiles(std::size_t i, const TileFormat& format);
+  /// A constant input packed for kernels of our own.
+  Rep packed_by(std::size_t i, const Recipe& recipe);
   /// Matrices of bytes packed for exact products: once when the input is a constant, else by a step.
   Rep packed_bytes(std::size_t i, const BytePacking& packing);
   /// What `make` derives from input `i`, made once for all nodes that ask with this key.

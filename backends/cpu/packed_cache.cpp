@@ -42,6 +42,12 @@ std::shared_ptr<const Tensor> pack(const Tensor& constant, const BytePacking& pa
   return packed;
 }
 
+std::shared_ptr<const Tensor> pack(const Tensor& constant, const WinogradPacking& packing) {
+  auto packed = std::make_shared<Tensor>(DType::U8, Shape{packing.packed_bytes()});
+  packing.pack(constant.as<float>().data(), reinterpret_cast<float*>(packed->mutable_data()));
+  return packed;
+}
+
 }  // namespace
 
 void BytePacking::pack(const std::byte* from, std::byte* to) const {

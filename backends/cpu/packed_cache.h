@@ -11,6 +11,7 @@
 #include "backends/cpu/integer/products.h"
 #include "backends/cpu/linear/tiles.h"
 #include "backends/cpu/onednn.h"
+#include "backends/cpu/winograd/packing.h"
 #include "naru/tensor.h"
 
 namespace naru::cpu {
@@ -41,7 +42,7 @@ struct BytePacking {
   void pack(const std::byte* from, std::byte* to) const;
 };
 
-using Recipe = std::variant<Packing, TilePacking, BytePacking>;
+using Recipe = std::variant<Packing, TilePacking, BytePacking, WinogradPacking>;
 
 /// Thread-safe. An entry lives as long as some executable holds it.
 class PackedCache {

@@ -22,7 +22,7 @@ namespace {
 constexpr double kMaxFoldedFlops = 1e9;
 
 /// Above this size a result that is many times its inputs (Expand, ConstantOfShape) is not stored.
-constexpr std::int64_t kMaxInflatedBytes = INT64_C(64) << 20;
+constexpr std::int64_t kMaxInflatedBytes = INT64_C(512) << 20;
 constexpr std::int64_t kMaxInflation = 4;
 
 /// Folding these would undo the compression of a weight that a device may use as it is.

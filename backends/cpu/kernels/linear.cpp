@@ -32,41 +32,6 @@ std::vector<EwStep> steps_of(const Node& node) {
   return steps;
 }
 
-/// How an operand of `shape` broadcasts to rows of `output`; nullopt for patterns beyond rows and columns.
-std::optional<RowChain::Access> access_of(const Shape& shape, const Shape& output) {
-  const std::int64_t columns = output[output.rank() - 1];
-  const std::int64_t rows = output.numel() / columns;
-  const std::int64_t own = shape.rank() == 0 ? 1 : shape[shape.rank() - 1];
-  const std::int64_t leading = shape.numel() / own;
-  if ((own != columns && own != 1) || (leading != rows && leading != 1)) return std::nullopt;
-  return RowChain::Access{leading == 1 ? 0 : own, own == 1 && columns != 1 ? 0 : 1};
-}
-
-/// The steps as a chain over rows, and the operands that they read.
-struct BoundChain {
-  RowChain chain;
-  std::vector<Operand> operands;
-};
-
-std::optional<BoundChain> bind_chain(Lowering& lowering, std::vector<EwStep> steps) {
-  std::vector<RowChain::Access> accesses;
-  BoundChain bound;
-  for (const EwStep& step : steps) {
-    if (is_binary(step.op) && !access_of(lowering.shape(static_cast<std::size_t>(step.operand)), lowering.output_layout(0).shape)) {
-      return std::nullopt;
-    }
-  }
-  for (EwStep& step : steps) {
-    if (!is_binary(step.op)) continue;
-    const auto input = static_cast<std::size_t>(step.operand);
-    accesses.push_back(*access_of(lowering.shape(input), lowering.output_layout(0).shape));
-    bound.operands.push_back(Lowering::reads(lowering.plain(input)));
-    step.operand = static_cast<std::int32_t>(accesses.size() - 1);
-  }
-  bound.chain = RowChain(std::move(steps), std::move(accesses));
-  return bound;
-}
-
 /// The input arranged for `kernel`; kinds that read it alike share one copy.
 Rep arranged_input(Lowering& lowering, const LinearKernel& kernel) {
   const int key = code_bytes(kernel.kind());
@@ -85,9 +50,9 @@ bool lower(Lowering& lowering) {
   const std::int64_t depth = lowering.shape(1)[1];
   const LinearKernel kernel(format, format.is_float() || lowering.options().exact, lowering.shape(0).numel() / depth,
                             depth, lowering.shape(1)[0]);
-  std::optional<BoundChain> bound = bind_chain(lowering, steps_of(lowering.node()));
+  std::optional<BoundRowChain> bound = bind_row_chain(lowering, steps_of(lowering.node()), lowering.output_layout(0));
   if (!bound) return false;
-  std::vector<Operand> operands = {Lowering::reads(lowering.packed_tiles(1, format)),
+  std::vector<Operand> operands = {Lowering::reads(lowering.packed_by(1, TilePacking{&format})),
                                    Lowering::reads(arranged_input(lowering, kernel))};
   operands.insert(operands.end(), bound->operands.begin(), bound->operands.end());
   operands.push_back(Lowering::writes(lowering.output(0)));

@@ -16,35 +16,6 @@ constexpr std::int64_t kUnitBytes = 64 << 10;  // weights of a unit of work when
 
 }  // namespace
 
-RowChain::RowChain(std::vector<EwStep> steps, std::vector<Access> operands)
-    : steps_(std::move(steps)), operands_(std::move(operands)) {
-  for (const EwStep& step : steps_) loops_.push_back(ew_loop(step.op));
-}
-
-void RowChain::apply(float* y, std::int64_t row, std::int64_t first, std::int64_t count,
-                     const std::byte* const* operands) const {
-  constexpr std::int64_t kTile = 256;
-  alignas(64) float spread[kTile];
-  for (std::int64_t done = 0; done < count; done += kTile) {
-    const std::int64_t width = std::min(kTile, count - done);
-    for (std::size_t s = 0; s < steps_.size(); ++s) {
-      const EwStep& step = steps_[s];
-      const float* b = nullptr;
-      if (is_binary(step.op)) {
-        const auto index = static_cast<std::size_t>(step.operand);
-        const Access& access = operands_[index];
-        b = reinterpret_cast<const float*>(operands[index]) + row * access.row_stride +
-            (first + done) * access.column_stride;
-        if (access.column_stride == 0) {
-          std::fill_n(spread, width, *b);
-          b = spread;
-        }
-      }
-      loops_[s](y + done, y + done, b, width, step.alpha, step.beta);
-    }
-  }
-}
-
 LinearKernel::LinearKernel(const TileFormat& format, bool exact, std::int64_t rows, std::int64_t depth,
                            std::int64_t columns, const TileLoops& loops)
     : loops_(&loops), rows_(rows), depth_(depth), columns_(columns) {
