@@ -5,6 +5,7 @@
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -30,6 +31,18 @@ TEST(Picture, EndsWhereTheFormatSaysThatItEnds) {
 
 TEST(Picture, IsRefusedWhenItsHeaderClaimsMoreThanItsBytesHold) {
   for (const char* name : {"huge.bmp", "long_number.ppm", "long_chunk.png"}) EXPECT_FALSE(decode(read_sample(name))) << name;
+}
+
+TEST(Picture, PortableMapsOfAnyDepth) {
+  using namespace std::string_literals;
+  using Bytes = std::vector<std::uint8_t>;
+  EXPECT_EQ(decode("P5 2 1 255\n\x07\xff"s).value().rgb, (Bytes{7, 7, 7, 255, 255, 255}));
+  EXPECT_EQ(decode("P5\n# two pixels\n2 1\n15\n\x01\x0f"s).value().rgb, (Bytes{17, 17, 17, 255, 255, 255}));
+  EXPECT_EQ(decode("P6 1 1 65535 \x80\0\0\x80\xff\xff"s).value().rgb, (Bytes{128, 0, 255}));
+  for (const std::string& broken : {"P5 2 1 255\n\x07"s, "P57 4 577 4 4\0\x15"s, "P6 1 1 65535 \x80\0\0\x80\xff"s, "P5 0 1 255 a"s, "P5 1 1 65536 aa"s, "P5 1 1"s, "P5"s,
+                                    "P5 4294967297 4294967297 255 a"s}) {
+    EXPECT_FALSE(decode(broken)) << broken;
+  }
 }
 
 }  // namespace

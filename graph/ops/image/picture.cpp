@@ -20,6 +20,8 @@ constexpr Format kFormats[] = {
     {"jP  ", 4, decode_jpeg2000},
     {"\xff\x4f\xff\x51", 0, decode_jpeg2000},
     {"WEBP", 8, decode_webp},
+    {"P5", 0, decode_pnm},
+    {"P6", 0, decode_pnm},
     {"II*", 0, decode_tiff},
     {{"MM\0*", 4}, 0, decode_tiff},
 };

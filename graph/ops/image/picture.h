@@ -24,8 +24,10 @@ std::optional<Picture> blank_picture(std::int64_t width, std::int64_t height);
 // Each returns nullopt for bytes of another format and for broken ones.
 std::optional<Picture> decode_jpeg(Encoded bytes);
 std::optional<Picture> decode_jpeg2000(Encoded bytes);
-/// BMP, PNG, and the portable formats PGM and PPM.
+/// BMP and PNG.
 std::optional<Picture> decode_plain(Encoded bytes);
+/// Binary PGM and PPM; other greatest values than 255 are scaled to it.
+std::optional<Picture> decode_pnm(Encoded bytes);
 std::optional<Picture> decode_tiff(Encoded bytes);
 std::optional<Picture> decode_webp(Encoded bytes);
 

@@ -1,10 +1,9 @@
-// BMP, PNG, PGM and PPM by stb.
+// BMP and PNG by stb.
 #include <climits>
 
 #define STB_IMAGE_IMPLEMENTATION
 #define STBI_ONLY_BMP
 #define STBI_ONLY_PNG
-#define STBI_ONLY_PNM
 #define STBI_NO_STDIO
 #define STB_IMAGE_STATIC
 #pragma GCC diagnostic push
@@ -31,25 +30,6 @@ std::int64_t most_pixels(Encoded bytes) {
   return static_cast<std::int64_t>(bytes.size()) * 8 * (png ? 1032 : 1);
 }
 
-/// Whether the three numbers of a PNM header have at most nine digits: stb adds digits up unchecked.
-bool has_short_numbers(Encoded bytes) {
-  int numbers = 0, digits = 0;
-  bool comment = false;
-  for (std::size_t i = 2; i < bytes.size() && numbers < 3; ++i) {
-    const auto letter = static_cast<char>(bytes[i]);
-    if (comment) {
-      comment = letter != '\n' && letter != '\r';
-    } else if (letter >= '0' && letter <= '9') {
-      if (++digits > 9) return false;
-    } else {
-      numbers += digits > 0 ? 1 : 0;
-      digits = 0;
-      comment = letter == '#';
-    }
-  }
-  return true;
-}
-
 /// Whether all chunks of a PNG lie within it: stb allocates what a chunk claims before it reads. What
 /// follows the last, IEND, is not the picture's.
 bool has_whole_chunks(Encoded bytes) {
@@ -68,7 +48,6 @@ bool has_whole_chunks(Encoded bytes) {
 
 std::optional<Picture> decode_plain(Encoded bytes) {
   if (bytes.empty() || bytes.size() > INT_MAX) return std::nullopt;
-  if (bytes.front() == std::byte{'P'} && !has_short_numbers(bytes)) return std::nullopt;
   if (bytes.front() == kPngStart && !has_whole_chunks(bytes)) return std::nullopt;
   const auto* data = reinterpret_cast<const stbi_uc*>(bytes.data());
   const auto size = static_cast<int>(bytes.size());

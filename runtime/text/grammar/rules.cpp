@@ -204,6 +204,19 @@ Sequence Builder::literal(std::string_view bytes) {
 Sequence Builder::characters(const std::vector<text::CharSet::Range>& ranges) {
   std::vector<Sequence> alternatives;
   for (const auto& [low, high] : ranges) add_utf8_ranges(low, high, alternatives);
+  return by_first_byte(alternatives);
+}
+
+Sequence Builder::by_first_byte(std::span<const Sequence> sequences) {
+  std::vector<Sequence> alternatives;
+  for (std::size_t begin = 0, end = 0; begin < sequences.size(); begin = end) {
+    const Element& first = sequences[begin].front();
+    std::vector<Sequence> rests;
+    for (; end < sequences.size() && sequences[end].front() == first; ++end) {
+      rests.emplace_back(sequences[end].begin() + 1, sequences[end].end());
+    }
+    alternatives.push_back(rests.size() == 1 ? sequences[begin] : joined({first}, by_first_byte(rests)));
+  }
   return choice(std::move(alternatives));
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,6 +18,7 @@ inline constexpr RuleId kNoRule = UINT32_MAX;
 struct Element {
   RuleId rule = kNoRule;  ///< kNoRule: a byte
   std::uint8_t low = 0, high = 0;
+  bool operator==(const Element&) const = default;
 };
 using Sequence = std::vector<Element>;
 
@@ -54,6 +56,9 @@ class Builder {
 
  private:
   void count(std::size_t elements);
+  /// A choice of sorted sequences of bytes; what begins alike goes on in a rule of its own, so that few ways are
+  /// open at a time.
+  Sequence by_first_byte(std::span<const Sequence> sequences);
 
   std::vector<Rule> rules_;
   std::size_t elements_ = 0;
