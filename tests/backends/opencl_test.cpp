@@ -117,8 +117,8 @@ TEST_F(OpenCl, RunsCodeThatAModelCarriesAndDoubtsDamagedCode) {
   std::vector<CodeBlob> code = compiler->code();
   ASSERT_EQ(code.size(), 1u);
   EXPECT_EQ(code[0].target, "opencl:" + open_device("opencl")->info().name);
+  std::vector<std::byte> bytes(code[0].bytes.begin(), code[0].bytes.end());
   for (const bool damaged : {false, true}) {
-    std::vector<std::byte> bytes(code[0].bytes.begin(), code[0].bytes.end());
     if (damaged) bytes[bytes.size() / 2] ^= std::byte{1};
     code[0].bytes = bytes;
     const std::unique_ptr<Device> device = open_device("opencl");

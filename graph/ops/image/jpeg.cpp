@@ -47,7 +47,7 @@ std::optional<Picture> decode_jpeg(Encoded bytes) {
   errors.base.error_exit = jump_back;
   errors.base.output_message = stay_silent;
   std::optional<Picture> picture;
-  if (start(codec, errors, bytes)) picture = blank_picture(codec.image_width, codec.image_height);
+  if (start(codec, errors, bytes)) picture = blank_picture(codec.image_width, codec.image_height, bytes);
   if (picture && !read_rows(codec, errors, *picture)) picture.reset();
   jpeg_destroy_decompress(&codec);
   return picture;

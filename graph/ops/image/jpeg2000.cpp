@@ -83,7 +83,7 @@ std::optional<Picture> decode_jpeg2000(Encoded bytes) {
   const bool has_header = opj_read_header(stream.get(), codec.get(), &header) == OPJ_TRUE;
   const std::unique_ptr<opj_image_t, ImageDeleter> image(header);
   if (!has_header || image == nullptr || !is_plain(*image)) return std::nullopt;
-  std::optional<Picture> picture = blank_picture(image->comps[0].w, image->comps[0].h);
+  std::optional<Picture> picture = blank_picture(image->comps[0].w, image->comps[0].h, bytes);
   if (!picture || opj_decode(codec.get(), stream.get(), image.get()) == OPJ_FALSE) return std::nullopt;
   for (std::size_t channel = 0; channel < 3; ++channel) {
     const opj_image_comp_t& part = image->comps[image->numcomps == 3 ? channel : 0];

@@ -9,6 +9,9 @@ namespace {
 
 constexpr std::int64_t kMostPixels = 64'000'000;  // at 4 B per pixel, as decoders work, under 256 MiB
 
+/// What the densest code of all tells: fax G4 has one bit for a row that is like the one above.
+constexpr std::size_t kMostPixelsPerByte = 8 * 4096;
+
 struct Format {
   std::string_view magic;
   std::size_t offset;
@@ -34,8 +37,9 @@ bool begins_as(Encoded bytes, const Format& format) {
 
 }  // namespace
 
-std::optional<Picture> blank_picture(std::int64_t width, std::int64_t height) {
+std::optional<Picture> blank_picture(std::int64_t width, std::int64_t height, Encoded from) {
   if (width < 1 || height < 1 || width > kMostPixels || height > kMostPixels || width * height > kMostPixels) return std::nullopt;
+  if (static_cast<std::size_t>(width * height) / kMostPixelsPerByte > from.size()) return std::nullopt;
   return Picture{width, height, std::vector<std::uint8_t>(static_cast<std::size_t>(width * height * 3))};
 }
 

@@ -18,8 +18,9 @@ struct Picture {
 
 using Encoded = std::span<const std::byte>;
 
-/// A picture of width x height; nullopt when that is no size or more than 64 megapixels.
-std::optional<Picture> blank_picture(std::int64_t width, std::int64_t height);
+/// A picture of width x height; nullopt when that is no size, more than 64 megapixels, or far more than the
+/// bytes that it is encoded in can tell.
+std::optional<Picture> blank_picture(std::int64_t width, std::int64_t height, Encoded from);
 
 // Each returns nullopt for bytes of another format and for broken ones.
 std::optional<Picture> decode_jpeg(Encoded bytes);

@@ -54,7 +54,7 @@ std::optional<Picture> decode_plain(Encoded bytes) {
   int width = 0, height = 0, channels = 0;
   if (stbi_info_from_memory(data, size, &width, &height, &channels) == 0) return std::nullopt;
   if (std::int64_t{width} * height > most_pixels(bytes)) return std::nullopt;
-  std::optional<Picture> picture = blank_picture(width, height);
+  std::optional<Picture> picture = blank_picture(width, height, bytes);
   if (!picture) return std::nullopt;
   stbi_uc* pixels = stbi_load_from_memory(data, size, &width, &height, &channels, 3);
   if (pixels == nullptr) return std::nullopt;

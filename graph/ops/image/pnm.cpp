@@ -55,7 +55,7 @@ std::optional<Picture> decode_pnm(Encoded bytes) {
   // What the bytes can hold first: then no product below overflows.
   const std::size_t pixels = samples.size() / (channels * depth);
   if (static_cast<std::uint64_t>(*width) * static_cast<std::uint64_t>(*height) > pixels) return std::nullopt;
-  std::optional<Picture> picture = blank_picture(*width, *height);
+  std::optional<Picture> picture = blank_picture(*width, *height, bytes);
   if (!picture) return std::nullopt;
   for (std::size_t i = 0; i < picture->rgb.size(); ++i) {
     const std::size_t at = (channels == 3 ? i : i / 3) * depth;

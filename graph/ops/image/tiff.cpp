@@ -52,7 +52,7 @@ std::optional<Picture> decode_tiff(Encoded bytes) {
   std::uint32_t width = 0, height = 0;
   TIFFGetField(file.get(), TIFFTAG_IMAGEWIDTH, &width);
   TIFFGetField(file.get(), TIFFTAG_IMAGELENGTH, &height);
-  std::optional<Picture> picture = blank_picture(width, height);
+  std::optional<Picture> picture = blank_picture(width, height, bytes);
   if (!picture) return std::nullopt;
   std::vector<std::uint32_t> pixels(static_cast<std::size_t>(width) * height);
   if (TIFFReadRGBAImageOriented(file.get(), width, height, pixels.data(), ORIENTATION_TOPLEFT, 1) == 0) return std::nullopt;

@@ -36,11 +36,17 @@ class Translator {
     Sequence result;
     if (!begins) result = anything();
     for (const PatternNode* part : parts) result = joined(std::move(result), translate(*part));
-    return ends ? result : joined(std::move(result), anything());
+    // Anything twice is anything once, and told in one way only.
+    const bool open_already = !begins && parts.empty();
+    return ends || open_already ? result : joined(std::move(result), anything());
   }
 
  private:
-  Sequence anything() { return builder_.repeat(spell_({{0, 0x10FFFF}}), 0, -1); }
+  /// One rule for all places, so that alternatives that are the same look the same.
+  const Sequence& anything() {
+    if (anything_.empty()) anything_ = builder_.repeat(spell_({{0, 0x10FFFF}}), 0, -1);
+    return anything_;
+  }
 
   Sequence translate(const PatternNode& node) {
     switch (node.kind) {
@@ -68,6 +74,7 @@ class Translator {
 
   Builder& builder_;
   const std::function<Sequence(const std::vector<text::CharSet::Range>&)>& spell_;
+  Sequence anything_;
 };
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include "runtime/text/grammar/rules.h"
 
 #include <algorithm>
+#include <set>
 
 #include "graph/fail.h"
 #include "runtime/text/unicode.h"
@@ -221,6 +222,9 @@ Sequence Builder::by_first_byte(std::span<const Sequence> sequences) {
 }
 
 Sequence Builder::choice(std::vector<Sequence> alternatives) {
+  // What is said twice would only make the text ambiguous.
+  std::set<Sequence> seen;
+  std::erase_if(alternatives, [&](const Sequence& sequence) { return !seen.insert(sequence).second; });
   if (alternatives.size() == 1) return std::move(alternatives.front());
   const RuleId rule = declare();
   define(rule, std::move(alternatives));

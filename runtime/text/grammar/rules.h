@@ -1,6 +1,7 @@
 // Grammars as rules over bytes, and what builds them.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -18,7 +19,7 @@ inline constexpr RuleId kNoRule = UINT32_MAX;
 struct Element {
   RuleId rule = kNoRule;  ///< kNoRule: a byte
   std::uint8_t low = 0, high = 0;
-  bool operator==(const Element&) const = default;
+  auto operator<=>(const Element&) const = default;
 };
 using Sequence = std::vector<Element>;
 
