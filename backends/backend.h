@@ -25,6 +25,7 @@ struct DeviceInfo {
   std::string description;  ///< versions of driver and library, instruction sets
   std::int64_t memory_bytes = 0;
   bool host_memory = false;       ///< buffers are host memory: copies are free
+  double copy_bytes_per_s = 8e9;  ///< else, about how fast they are copied to and from the host
   bool needs_static_shapes = true;
   std::vector<std::string> features;
   bool automatic = true;  ///< chosen by device "auto"; false for oracles and skeletons

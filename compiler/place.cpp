@@ -1,12 +1,15 @@
 // Placement: verdicts of all devices, trial decomposition, convex grouping.
 #include "compiler/place.h"
 
+#include <fnmatch.h>
+
 #include <algorithm>
 #include <array>
 #include <map>
 
 #include "compiler/decompose.h"
 #include "compiler/extract.h"
+#include "compiler/partition.h"
 #include "graph/fail.h"
 #include "graph/op_def.h"
 
@@ -15,8 +18,30 @@ namespace {
 
 constexpr int kMaxDecompositionDepth = 8;
 
-NodePlacement choose(std::span<Device* const> devices,
-                     const std::vector<std::vector<Verdict>>& verdicts, std::size_t node) {
+constexpr std::size_t kNotPinned = SIZE_MAX;
+
+/// The device that a node is pinned to.
+std::size_t pinned_to(std::span<Device* const> devices, const PlaceOptions& options, const Node& node) {
+  const auto pin = std::find_if(options.pins.begin(), options.pins.end(),
+                                [&](const Pin& p) { return fnmatch(p.pattern.c_str(), node.name.c_str(), 0) == 0; });
+  if (pin == options.pins.end()) return kNotPinned;
+  for (std::size_t d = 0; d < devices.size(); ++d) {
+    const std::string& id = devices[d]->info().id;
+    if (id == pin->device || id.starts_with(pin->device + ":")) return d;
+  }
+  std::string ids;
+  for (const Device* device : devices) ids += (ids.empty() ? "" : ", ") + device->info().id;
+  fail(ErrorCode::InvalidArgument, "pin '{}': got device '{}', expected one of {}", pin->pattern, pin->device, ids);
+}
+
+/// A node that is pinned runs there or not at all.
+void require_pin(std::span<Device* const> devices, std::size_t pinned, const Node& node, const NodePlacement& placement) {
+  if (pinned == kNotPinned || placement.device == static_cast<int>(pinned)) return;
+  fail(ErrorCode::Unsupported, "{}: is pinned to {}, which does not run it ({})", node.label(), devices[pinned]->info().id,
+       placement.reason);
+}
+
+NodePlacement choose(std::span<Device* const> devices, const Verdicts& verdicts, std::size_t node) {
   for (const Tier tier : {Tier::Native, Tier::Generic}) {
     for (std::size_t d = 0; d < devices.size(); ++d) {
       const Verdict& verdict = verdicts[d][node];
@@ -30,22 +55,34 @@ NodePlacement choose(std::span<Device* const> devices,
   return {kHost, Tier::None, reasons};
 }
 
-std::vector<NodePlacement> ask(const Graph& graph, std::span<Device* const> devices) {
-  std::vector<std::vector<Verdict>> verdicts;
-  for (const Device* device : devices) {
-    verdicts.push_back(device->support(graph));
-    NARU_CHECK(verdicts.back().size() == graph.nodes.size(), "one verdict per node");
-  }
+/// What all devices say, and the choice that follows from their order and the pins.
+struct Answers {
+  std::vector<std::size_t> pinned;  // by node: a device, or kNotPinned
+  Verdicts verdicts;
   std::vector<NodePlacement> placements;
-  for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
-    placements.push_back(choose(devices, verdicts, i));
+};
+
+Answers ask(const Graph& graph, std::span<Device* const> devices, const PlaceOptions& options) {
+  Answers answers;
+  for (const Node& node : graph.nodes) answers.pinned.push_back(pinned_to(devices, options, node));
+  for (std::size_t d = 0; d < devices.size(); ++d) {
+    answers.verdicts.push_back(devices[d]->support(graph));
+    NARU_CHECK(answers.verdicts.back().size() == graph.nodes.size(), "one verdict per node");
+    for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
+      const std::size_t pinned = answers.pinned[i];
+      if (pinned != kNotPinned && pinned != d) answers.verdicts[d][i] = {Tier::None, "pinned elsewhere", 0};
+    }
   }
-  return placements;
+  for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
+    answers.placements.push_back(choose(devices, answers.verdicts, i));
+  }
+  return answers;
 }
 
 /// Tries to rewrite node `index` so that every part runs natively; null when it does not.
 std::unique_ptr<Graph> native_decomposition(const Graph& graph, std::size_t index,
-                                            std::span<Device* const> devices, int depth) {
+                                            std::span<Device* const> devices,
+                                            const PlaceOptions& options, int depth) {
   if (graph.nodes[index].op->decompose == nullptr || depth > kMaxDecompositionDepth) return nullptr;
   const std::array<std::size_t, 1> one{index};
   std::vector<ValueId> outputs;
@@ -55,10 +92,10 @@ std::unique_ptr<Graph> native_decomposition(const Graph& graph, std::size_t inde
   auto trial = std::make_unique<Graph>(extract(graph, one, outputs).graph);
   if (!decompose_node(*trial, 0)) return nullptr;
   for (std::size_t i = 0; i < trial->nodes.size();) {
-    const NodePlacement placement = ask(*trial, devices)[i];
+    const NodePlacement placement = ask(*trial, devices, options).placements[i];
     if (placement.tier == Tier::Native) {
       ++i;
-    } else if (native_decomposition(*trial, i, devices, depth + 1) == nullptr ||
+    } else if (native_decomposition(*trial, i, devices, options, depth + 1) == nullptr ||
                !decompose_node(*trial, i)) {
       return nullptr;
     }
@@ -78,31 +115,38 @@ bool touches_strings(const Graph& graph, const Node& node) {
 }
 
 std::vector<NodePlacement> place(Graph& graph, std::vector<Role>& roles,
-                                 std::span<Device* const> devices) {
-  std::vector<NodePlacement> placements = ask(graph, devices);
+                                 std::span<Device* const> devices, const PlaceOptions& options) {
+  Answers answers = ask(graph, devices, options);
   bool changed = true;
   for (int round = 0; changed && round < kMaxDecompositionDepth; ++round) {
     changed = false;
     for (std::size_t i = graph.nodes.size(); i-- > 0;) {
-      if (roles[i] != Role::Placed || placements[i].tier == Tier::Native) continue;
-      if (native_decomposition(graph, i, devices, 0) == nullptr) continue;
+      if (roles[i] != Role::Placed || answers.placements[i].tier == Tier::Native) continue;
+      if (native_decomposition(graph, i, devices, options, 0) == nullptr) continue;
       const std::size_t before = graph.nodes.size();
       if (!decompose_node(graph, i)) continue;
       changed = true;
       roles.insert(roles.begin() + static_cast<std::ptrdiff_t>(i),
                    graph.nodes.size() - before, Role::Placed);
     }
-    if (changed) placements = ask(graph, devices);
+    if (changed) answers = ask(graph, devices, options);
   }
+  std::vector<NodePlacement>& placements = answers.placements;
+  std::vector<bool> movable;
   for (std::size_t i = 0; i < roles.size(); ++i) {
-    if (roles[i] == Role::Placed) continue;
+    movable.push_back(roles[i] == Role::Placed);
+    if (roles[i] == Role::Placed) {
+      require_pin(devices, answers.pinned[i], graph.nodes[i], placements[i]);
+      continue;
+    }
     const bool dynamic = graph.nodes[i].op->dynamic_output;
     placements[i] = {kHost, Tier::Generic,
                      dynamic                                  ? "its output is known only at run time"
                      : touches_strings(graph, graph.nodes[i]) ? "strings stay on the host"
                                                               : "its shape follows from run-time values"};
   }
-  return placements;
+  improve_partition(graph, devices, answers.verdicts, movable, options.by_cost, placements);
+  return std::move(answers.placements);
 }
 
 std::vector<Group> group_fragments(const Graph& graph, std::span<const NodePlacement> placement) {

@@ -30,12 +30,27 @@ enum class Role : std::uint8_t {
 /// Strings are objects of the host; no device takes a node that reads or writes them.
 bool touches_strings(const Graph& graph, const Node& node);
 
-/// Decides for every node with Role::Placed: the first device, in the given order, that has a kernel of its
-/// own; else the node is decomposed in place when some device then runs all of its parts natively;
-/// else the first device that runs it generically; else the host. Decomposition grows `graph` and,
-/// with it, `roles` (one per node). Entries of nodes that are not Placed say so.
+/// Nodes that have to run on one device.
+struct Pin {
+  std::string pattern;  ///< of node names, as in a shell: `*`, `?`, `[...]`
+  std::string device;   ///< its id, or what stands before the colon of it
+};
+
+struct PlaceOptions {
+  std::vector<Pin> pins;  ///< the first that fits a node counts
+  /// Devices are chosen by estimated time, not by their order.
+  bool by_cost = false;
+};
+
+/// Decides for every node with Role::Placed: the device that it is pinned to; else the first device, in the
+/// given order, that has a kernel of its own; else the node is decomposed in place when some device then runs
+/// all of its parts natively; else the first device that runs it generically; else the host. Fragments that
+/// are not worth their copies, or that run faster elsewhere where time decides, are then moved: see
+/// partition.h. Decomposition grows `graph` and, with it, `roles` (one per node). Entries of nodes that are
+/// not Placed say so.
+/// @throws Error InvalidArgument for a pin to no device of these, Unsupported where the device refuses the node.
 std::vector<NodePlacement> place(Graph& graph, std::vector<Role>& roles,
-                                 std::span<Device* const> devices);
+                                 std::span<Device* const> devices, const PlaceOptions& options = {});
 
 /// A maximal group of nodes that one device can run as one fragment, in execution order.
 struct Group {

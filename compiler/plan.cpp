@@ -284,7 +284,7 @@ Plan make_plan(const Graph& graph, std::span<const InputBinding> bindings,
 
   start = Clock::now();
   std::vector<Role> roles = Classifier(plan.graph).run();
-  std::vector<NodePlacement> placements = place(plan.graph, roles, devices);
+  std::vector<NodePlacement> placements = place(plan.graph, roles, devices, options.place);
   for (std::size_t i = 0; i < roles.size(); ++i) {
     if (roles[i] == Role::Later) continue;
     plan.planned_nodes.push_back(i);

@@ -59,6 +59,7 @@ struct Plan {
 
 struct PlanOptions {
   bool strict = false;  ///< a node that falls to the host, or runs generically, is an error
+  PlaceOptions place;
 };
 
 /// Binds, places, groups and compiles. `devices` in order of preference.

@@ -193,6 +193,9 @@ Model::Impl::Impl(std::shared_ptr<Engine::Impl> owner, Graph optimised)
   for (const auto& device : engine->devices) devices.push_back(device.get());
   ExecutorOptions executor_options;
   executor_options.plan.strict = engine->options.strict;
+  for (const auto& [pattern, device] : engine->options.pins) executor_options.plan.place.pins.push_back({pattern, device});
+  const std::vector<std::string>& asked = engine->options.devices;
+  executor_options.plan.place.by_cost = std::find(asked.begin(), asked.end(), "auto") != asked.end();
   executor_options.max_plans = static_cast<std::size_t>(std::max(1, engine->options.max_plans));
   executor_options.memory_budget_bytes = engine->options.memory_budget_bytes;
   executor_options.overwritable.assign(graph->inputs.size(), false);

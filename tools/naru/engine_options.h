@@ -9,6 +9,7 @@ namespace naru::tool {
 
 struct DeviceChoice {
   std::vector<std::string> devices = {"auto"};
+  std::vector<std::string> pins = {};
   int threads = 0;
   int streams = 1;
   int optimisation = 2;
@@ -21,6 +22,8 @@ struct DeviceChoice {
     command.add_option("--device", devices, "Devices in order of preference, for example cpu or cpu,reference")
         ->delimiter(',')
         ->capture_default_str();
+    command.add_option("--pin", pins, "PATTERN=DEVICE: nodes whose names match run there or not at all, for example 'conv*=cpu'")
+        ->delimiter(',');
     command.add_option("--threads", threads, "Cores of one stream; 0: all")->check(CLI::Range(0, 4096));
     command.add_option("--streams", streams, "Executions side by side")->check(CLI::Range(1, 1024));
     command.add_option("--optimise", optimisation, "0: as loaded, 1: folded, 2: fused")
@@ -50,6 +53,11 @@ struct DeviceChoice {
   EngineOptions engine_options() const {
     EngineOptions options;
     options.devices = device_ids();
+    for (const std::string& pin : pins) {
+      const std::size_t at = pin.rfind('=');
+      if (at == std::string::npos || at == 0) throw CLI::ValidationError("--pin", "got '" + pin + "', expected PATTERN=DEVICE");
+      options.pins.emplace_back(pin.substr(0, at), pin.substr(at + 1));
+    }
     options.threads = threads;
     options.streams = streams;
     options.optimisation = optimisation;

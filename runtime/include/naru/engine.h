@@ -31,9 +31,12 @@ struct DeviceDescription {
 std::vector<DeviceDescription> list_devices();
 
 struct EngineOptions {
-  /// In order of preference, for example {"cpu"} or {"reference"}; "auto" is every device that is
-  /// available, the fastest first.
+  /// In order of preference, for example {"cpu"} or {"reference"}: work leaves the first device that has a
+  /// kernel for it only where the copies around it would take longer than the work itself. "auto" is every
+  /// device that is available, and estimated time decides.
   std::vector<std::string> devices = {"auto"};
+  /// {pattern of node names, device}: nodes that run there or not at all; patterns as in a shell, first match counts.
+  std::vector<std::pair<std::string, std::string>> pins;
   int threads = 0;           ///< cores of one stream; 0: all of the machine divided by `streams`
   int streams = 1;           ///< executions side by side on one device
   bool strict = false;       ///< a node without a kernel of its own on a device is an error
