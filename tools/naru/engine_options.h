@@ -23,7 +23,12 @@ struct DeviceChoice {
         ->delimiter(',')
         ->capture_default_str();
     command.add_option("--pin", pins, "PATTERN=DEVICE: nodes whose names match run there or not at all, for example 'conv*=cpu'")
-        ->delimiter(',');
+        ->delimiter(',')
+        ->check([](const std::string& pin) {
+          const std::size_t at = pin.rfind('=');
+          const bool whole = at != std::string::npos && at > 0 && at + 1 < pin.size();
+          return whole ? std::string() : "got '" + pin + "', expected PATTERN=DEVICE";
+        });
     command.add_option("--threads", threads, "Cores of one stream; 0: all")->check(CLI::Range(0, 4096));
     command.add_option("--streams", streams, "Executions side by side")->check(CLI::Range(1, 1024));
     command.add_option("--optimise", optimisation, "0: as loaded, 1: folded, 2: fused")
@@ -55,7 +60,6 @@ struct DeviceChoice {
     options.devices = device_ids();
     for (const std::string& pin : pins) {
       const std::size_t at = pin.rfind('=');
-      if (at == std::string::npos || at == 0) throw CLI::ValidationError("--pin", "got '" + pin + "', expected PATTERN=DEVICE");
       options.pins.emplace_back(pin.substr(0, at), pin.substr(at + 1));
     }
     options.threads = threads;
