@@ -30,7 +30,7 @@ std::int64_t most_pixels(Encoded bytes) {
   return static_cast<std::int64_t>(bytes.size()) * 8 * (png ? 1032 : 1);
 }
 
-/// Whether all chunks of a PNG lie within it: stb allocates what a chunk claims before it reads. What
+/// Whether all chunks of a PNG, to the last, lie within it: stb allocates what a chunk claims before it reads. What
 /// follows the last, IEND, is not the picture's.
 bool has_whole_chunks(Encoded bytes) {
   constexpr std::size_t kSignature = 8, kAround = 12;  // length, type and checksum around a chunk's data
@@ -41,7 +41,7 @@ bool has_whole_chunks(Encoded bytes) {
     if (std::memcmp(bytes.data() + at + 4, "IEND", 4) == 0) return true;
     at += kAround + length;
   }
-  return true;
+  return false;
 }
 
 }  // namespace
