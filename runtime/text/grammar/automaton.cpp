@@ -2,7 +2,6 @@
 #include "runtime/text/grammar/automaton.h"
 
 #include <algorithm>
-#include <set>
 
 #include "graph/fail.h"
 
@@ -28,12 +27,14 @@ Automaton::Automaton(Rules rules) : root_(rules.root) {
   }
   reset();
   std::vector<Node> stacks;
+  begin_round();
   for (const std::uint32_t position : alternatives_[root_]) expand(position, kBottom, stacks);
   start_ = intern(std::move(stacks));
 }
 
 void Automaton::reset() {
   nodes_.assign(1, {});
+  visited_.assign(1, 0);
   node_of_.clear();
   states_.clear();
   state_of_.clear();
@@ -52,9 +53,22 @@ Automaton::Node Automaton::push(std::uint32_t position, Node below) {
   return found->second;
 }
 
+void Automaton::begin_round() {
+  ++round_;
+  visits_ = 0;
+}
+
+bool Automaton::visit(Node node) {
+  visited_.resize(nodes_.size(), 0);
+  if (visited_[node] == round_) return false;
+  visited_[node] = round_;
+  if (++visits_ > kMaxStacks)
+    fail(ErrorCode::InvalidArgument, "grammar: got over {} ways at one place", kMaxStacks);
+  return true;
+}
+
 void Automaton::expand(std::uint32_t position, Node below, std::vector<Node>& out) {
   std::vector<std::pair<std::uint32_t, Node>> work = {{position, below}};
-  std::set<std::pair<std::uint32_t, Node>> seen;
   while (!work.empty()) {
     auto [at, under] = work.back();
     work.pop_back();
@@ -63,14 +77,11 @@ void Automaton::expand(std::uint32_t position, Node below, std::vector<Node>& ou
       at = nodes_[under].position;
       under = nodes_[under].below;
     }
-    if (!seen.emplace(at, under).second) continue;
-    if (seen.size() > kMaxStacks)
-      fail(ErrorCode::InvalidArgument, "grammar: got over {} ways at one place", kMaxStacks);
+    const Node node = ends_[at] ? kBottom : push(at, under);
+    if (!visit(node)) continue;
     const Element& element = program_[at];
-    if (ends_[at]) {
-      out.push_back(kBottom);
-    } else if (element.rule == kNoRule) {
-      out.push_back(push(at, under));
+    if (ends_[at] || element.rule == kNoRule) {
+      out.push_back(node);
     } else {
       // Nothing left after the rule: its end returns further down, so loops do not pile up.
       const Node back = ends_[at + 1] ? under : push(at + 1, under);
@@ -100,15 +111,27 @@ Automaton::State Automaton::next(State state, std::uint8_t byte) {
   if (state == kDead) return kDead;
   if (const State known = states_[state].next[byte]; known != kUnknown) return known;
   std::vector<Node> stacks;
+  begin_round();
+  // The bytes around `byte` that every element takes or refuses as it does.
+  std::uint8_t first = 0, last = 255;
   for (const Node node : states_[state].stacks) {
     if (node == kBottom) continue;
     const StackNode stack = nodes_[node];
     const Element& element = program_[stack.position];
-    if (byte < element.low || byte > element.high) continue;
-    expand(stack.position + 1, stack.below, stacks);
+    if (byte < element.low) {
+      last = std::min<std::uint8_t>(last, element.low - 1);
+    } else if (byte > element.high) {
+      first = std::max<std::uint8_t>(first, element.high + 1);
+    } else {
+      first = std::max(first, element.low);
+      last = std::min(last, element.high);
+      expand(stack.position + 1, stack.below, stacks);
+    }
   }
   const State result = intern(std::move(stacks));
-  return states_[state].next[byte] = result;
+  auto& next = states_[state].next;
+  std::fill(next.begin() + first, next.begin() + last + 1, result);
+  return result;
 }
 
 Automaton::State Automaton::compact(State keep) {

@@ -50,7 +50,10 @@ class Automaton {
   Node push(std::uint32_t position, Node below);
   State intern(std::vector<Node> stacks);
   void reset();
-  /// Adds the stacks that wait for a byte, from `position` on `below`.
+  void begin_round();
+  /// Whether this is the first visit of the round.
+  bool visit(Node node);
+  /// Adds the stacks that wait for a byte, from `position` on `below`, and that this round did not visit.
   void expand(std::uint32_t position, Node below, std::vector<Node>& out);
 
   /// The alternatives one after another; each ends with an element that stands for its end.
@@ -60,6 +63,9 @@ class Automaton {
   RuleId root_;
 
   std::vector<StackNode> nodes_;
+  std::vector<std::uint64_t> visited_;  ///< the last round that visited each node
+  std::uint64_t round_ = 0;
+  std::size_t visits_ = 0;
   std::unordered_map<std::uint64_t, Node> node_of_;
   std::vector<StateData> states_;
   std::map<std::vector<Node>, State> state_of_;
