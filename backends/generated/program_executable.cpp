@@ -1,6 +1,7 @@
 // ProgramExecutable: memory planning, constants, operands, the run.
 #include "backends/generated/program_executable.h"
 
+#include <map>
 #include <utility>
 
 #include "graph/arena.h"
@@ -31,13 +32,16 @@ Memory holding(const Memory& memory, Owner owner) {
 struct ProgramExecutable::Ends {
   std::vector<Location> inputs;
   std::vector<Location> outputs;
-  std::vector<Memory> wrapped;
+  /// By host address and size: an output may be the input that it updates.
+  std::map<std::pair<const std::byte*, std::int64_t>, Memory> wrapped;
 
   Location of(KernelDevice& device, const BufferView& view) {
     if (view.size_bytes == 0) return {};
     if (const auto* own = dynamic_cast<const DeviceBuffer*>(view.buffer); own != nullptr) return own->at(view.offset_bytes);
-    wrapped.push_back(device.wrap_host(view.buffer->host_data() + view.offset_bytes, view.size_bytes));
-    Location location = *wrapped.back();
+    const std::byte* data = view.buffer->host_data() + view.offset_bytes;
+    Memory& memory = wrapped[{data, view.size_bytes}];
+    if (memory == nullptr) memory = device.wrap_host(data, view.size_bytes);
+    Location location = *memory;
     location.transient = true;
     return location;
   }
@@ -45,7 +49,7 @@ struct ProgramExecutable::Ends {
 
 std::vector<const kernel::Kernel*> kernels_of(const kernel::Program& program) {
   std::vector<const kernel::Kernel*> kernels;
-  for (const auto* launches : {&program.launches, &program.prepare}) {
+  for (const auto* launches : {&program.launches, &program.prepare, &program.takeovers}) {
     for (const Launch& launch : *launches) kernels.push_back(launch.kernel.get());
   }
   return kernels;
@@ -153,6 +157,17 @@ Location ProgramExecutable::locate(const kernel::Operand& operand, const Ends& e
   return location;
 }
 
+void ProgramExecutable::take_over(const Ends& ends, std::size_t worker) const {
+  const std::size_t first_built = program_.launches.size() + program_.prepare.size();
+  for (std::size_t i = 0; i < program_.takeovers.size(); ++i) {
+    const Launch& launch = program_.takeovers[i];
+    std::vector<Location> operands;
+    for (const kernel::Operand& operand : launch.operands) operands.push_back(locate(operand, ends, {}, {}));
+    const bool same = operands[0].memory == operands[1].memory && operands[0].offset_bytes == operands[1].offset_bytes;
+    if (!same) device_.sequence({&launch}, {built_[first_built + i]}, static_cast<int>(worker))->run(operands, nullptr);
+  }
+}
+
 std::vector<Location> ProgramExecutable::locate_all(const Ends& ends, const Location& arena, const Location& status) const {
   std::vector<Location> operands;
   for (const Launch& launch : program_.launches) {
@@ -178,7 +193,8 @@ std::string ProgramExecutable::label(const Launch& launch) const {
 
 std::string ProgramExecutable::describe() const {
   std::string text;
-  for (const auto& [launches, when] : {std::pair{&program_.prepare, "once "}, std::pair{&program_.launches, ""}}) {
+  for (const auto& [launches, when] : {std::pair{&program_.prepare, "once "}, std::pair{&program_.takeovers, "unless in place "},
+                                       std::pair{&program_.launches, ""}}) {
     for (const Launch& launch : *launches) {
       text += fmt::format("{}{}: {} ({}) grid {}x{}x{}\n", when, label(launch), launch.kernel->name, launch.note,
                           launch.grid.items[0], launch.grid.items[1], launch.grid.items[2]);
@@ -226,6 +242,7 @@ void ProgramExecutable::run(const Submission& submission, std::size_t worker, Ar
     arena.memory = device_.allocate(memory_.workspace_bytes);
     arena.size_bytes = memory_.workspace_bytes;
   }
+  take_over(ends, worker);
   Sequence& sequence = sequence_of(worker);
   std::vector<LaunchSpan> spans;
   const Location status = program_.complaints.empty() ? Location{} : sequence.status();

@@ -41,6 +41,8 @@ class ProgramExecutable final : public Executable {
   void prepare();
   Memory prepare(const kernel::Launch& launch, const BuiltKernel& built, std::size_t target, std::vector<Memory> sources);
   Location locate(const kernel::Operand& operand, const Ends& ends, const Location& arena, const Location& status) const;
+  /// Brings the content of inputs to the outputs that update them where those are other memory.
+  void take_over(const Ends& ends, std::size_t worker) const;
   std::vector<Location> locate_all(const Ends& ends, const Location& arena, const Location& status) const;
   Sequence& sequence_of(std::size_t worker) const;
   void check_views(const Submission& submission) const;

@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
 """Compares language models in naru with llama.cpp: greedy tokens and perplexity, variant by variant.
 
-  llm_parity.py [--variants F16,Q4_K_M] [--prompts N] [--tokens N] [--perplexity-tokens N] [--naru PROGRAM]
+  llm_parity.py [--variants F16,Q4_K_M] [--prompts N] [--tokens N] [--perplexity-tokens N] [--device D] [--naru PROGRAM]
+
+With --device, that device's greedy tokens are compared with those of the cpu device in place of llama.cpp's, both with
+--exact: they compute the same in f32, in another order.
 
 The variants are made from SmolLM2-135M with llama-quantize. naru computes with --exact: weights as stored, activations
 in f32. llama.cpp rounds activations to 8 bits where weights are quantised (to 16 where they are f16), so a second run of
@@ -74,8 +77,9 @@ def peer_text(model, prompt, tokens):
     return text[begin + len(prompt.encode()):].removesuffix(b"\n")
 
 
-def naru_tokens(naru, model, prompt, tokens):
-    done = run(naru, "generate", model, "--prompt", prompt, "--max-tokens", tokens, "--exact", "--logprobs", 40, "--json")
+def naru_tokens(naru, model, prompt, tokens, device="cpu"):
+    done = run(naru, "generate", model, "--prompt", prompt, "--max-tokens", tokens, "--exact", "--logprobs", 40, "--json",
+               "--device", device)
     report = json.loads(done.stdout)
     ended = report["metrics"]["finish"] == "end"
     return report["tokens"][:-1] if ended else report["tokens"]
@@ -120,6 +124,28 @@ def greedy(naru, words, kind, prompts, count):
     return {"same": same, "ties": explained, "same_f32": same_f32, "prompts": len(prompts)}
 
 
+def between_devices(naru, kind, device, prompts, count):
+    """The tokens of `device` against those of cpu; a difference's gap is between cpu's logits."""
+    same, explained, differences = 0, 0, []
+    for number, prompt in enumerate(prompts):
+        ours, expected = (naru_tokens(naru, variant(kind), prompt, count, name) for name in (device, "cpu"))
+        pairs = zip((token["id"] for token in ours), expected)
+        first = next((index for index, (own, token) in enumerate(pairs) if own != token["id"]), None)
+        if first is None and len(ours) == len(expected):
+            same += 1
+            continue
+        gap = None
+        if first is not None:
+            token = expected[first]
+            gap = next((token["logprob"] - top["logprob"] for top in token["top"] if top["id"] == ours[first]["id"]), None)
+        tie = gap is not None and gap < TIE
+        explained += tie
+        differences.append(f"    prompt {number}, token {first}: gap {gap_text(gap)}{', a tie' if tie else ''}")
+    print(f"{kind:7} greedy: {same} of {len(prompts)} prompts on {device} as on cpu, {explained} differ by ties")
+    print("\n".join(differences), flush=True) if differences else None
+    return {"device": device, "same": same, "ties": explained, "prompts": len(prompts)}
+
+
 def perplexity_text(tokens):
     """Python's own language reference, long enough; about 4 bytes are a token."""
     text = "\n".join(pydoc_data.topics.topics[name] for name in sorted(pydoc_data.topics.topics))
@@ -156,12 +182,16 @@ def main():
     parser.add_argument("--prompts", type=int, default=32, help="of those in llm_prompts.json; 0: no generation")
     parser.add_argument("--tokens", type=int, default=64)
     parser.add_argument("--perplexity-tokens", type=int, default=20000, help="0: no perplexity")
+    parser.add_argument("--device", help="compare this device with cpu, and nothing with llama.cpp")
     parser.add_argument("--out", type=pathlib.Path, help="JSON file for the figures")
     options = parser.parse_args()
     prompts = json.loads((pathlib.Path(__file__).parent / "llm_prompts.json").read_text())[:options.prompts]
     words, report = vocabulary(), {}
     for kind in options.variants.split(","):
         entry = report[kind] = {}
+        if options.device:
+            entry["devices"] = between_devices(options.naru, kind, options.device, prompts, options.tokens)
+            continue
         if prompts:
             entry["greedy"] = greedy(options.naru, words, kind, prompts, options.tokens)
         if options.perplexity_tokens:

@@ -151,7 +151,8 @@ class Analysis {
       check_access(e->index, launch_.operands[static_cast<std::size_t>(e->index)].elements, e->operands[0],
                    e->type.lanes, "buffer");
     } else if (e->op == Op::ArrayLoad) {
-      check_access(e->index, kernel_.arrays[static_cast<std::size_t>(e->index)].size, e->operands[0], 1, "array");
+      check_access(e->index, kernel_.arrays[static_cast<std::size_t>(e->index)].size, e->operands[0], e->type.lanes,
+                   "array");
     }
     for (const ExprPtr& operand : e->operands) check_loads(operand);
   }
@@ -174,7 +175,9 @@ class Analysis {
         const Interval begin = of(s.value);
         const Interval end = of(s.end);
         if (end.high <= begin.low) return;
-        variables_[static_cast<std::size_t>(s.index)] = {begin.low, end.high - 1};
+        const std::int64_t last = end.high - 1;
+        const std::int64_t over = begin.low == begin.high ? (last - begin.low) % s.step : 0;
+        variables_[static_cast<std::size_t>(s.index)] = {begin.low, last - over};
         return block(s.body);
       }
       case Stmt::Kind::If: {

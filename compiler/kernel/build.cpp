@@ -295,6 +295,22 @@ Expr Builder::let(const Expr& value) {
   return variable;
 }
 
+Expr Builder::lane_sum(Expr value) {
+  while (value.type().lanes > 1) {
+    value = let(value);
+    std::vector<Expr> halves;
+    for (const Op op : {Op::LowHalf, Op::HighHalf}) {
+      ExprNode node;
+      node.op = op;
+      node.type = {value.element(), value.type().lanes / 2};
+      node.operands = {value.node()};
+      halves.push_back(make(std::move(node)));
+    }
+    value = halves[0] + halves[1];
+  }
+  return let(value);
+}
+
 Variable Builder::var(const Expr& value) {
   Stmt statement{Stmt::Kind::Var};
   statement.index = add_variable(value.type());
@@ -336,10 +352,10 @@ void Builder::store(Buffer to, const Expr& at, const Expr& value) {
   add(std::move(statement));
 }
 
-Expr Builder::load(Array from, const Expr& at) {
+Expr Builder::load(Array from, const Expr& at, int lanes) {
   ExprNode node;
   node.op = Op::ArrayLoad;
-  node.type.element = from.element;
+  node.type = {from.element, lanes};
   node.index = from.index;
   node.operands = {at.node()};
   return let(make(std::move(node)));

@@ -118,11 +118,13 @@ class Builder {
 
   // Statements.
   Expr let(const Expr& value);
+  /// The sum of the lanes of a vector, by halves.
+  Expr lane_sum(Expr value);
   Variable var(const Expr& value);
   void set(const Variable& variable, const Expr& value);
   Expr load(Buffer from, const Expr& at, int lanes = 1);
   void store(Buffer to, const Expr& at, const Expr& value);
-  Expr load(Array from, const Expr& at);
+  Expr load(Array from, const Expr& at, int lanes = 1);
   void store(Array to, const Expr& at, const Expr& value);
   void loop(const Expr& begin, const Expr& end, std::int32_t step, const std::function<void(Expr)>& body);
   void loop(const Expr& end, const std::function<void(Expr)>& body) { loop(0, end, 1, body); }

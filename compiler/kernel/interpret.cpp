@@ -231,6 +231,12 @@ class Group {
         for (std::size_t l = 0; l < lanes; ++l) value[l] = load(element, data, at + static_cast<std::int64_t>(l));
         return value;
       }
+      case Op::LowHalf: return eval(item, *e.operands[0]);
+      case Op::HighHalf: {
+        const Value whole = eval(item, *e.operands[0]);
+        std::copy_n(whole.begin() + e.type.lanes, lanes, value.begin());
+        return value;
+      }
       case Op::Splat: value.fill(eval(item, *e.operands[0])[0]); return value;
       default: break;
     }
@@ -345,7 +351,7 @@ std::vector<Tensor> interpret(const Program& program, const Graph& fragment, std
         if (buffer.kind == Kind::Status) status = addresses.back();
     }
   }
-  for (const auto* launches : {&program.prepare, &program.launches}) {
+  for (const auto* launches : {&program.prepare, &program.takeovers, &program.launches}) {
     for (const Launch& launch : *launches) {
       std::vector<std::byte*> operands;
       for (const Operand& operand : launch.operands) {

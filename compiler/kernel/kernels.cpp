@@ -13,17 +13,20 @@ const std::vector<KernelEntry>& kernel_table() {
     add_reduce_kernels(entries);
     add_normalize_kernels(entries);
     add_matmul_kernels(entries);
+    add_block_kernels(entries);
     add_convolution_kernels(entries);
     add_pool_kernels(entries);
     add_gather_kernels(entries);
     add_generate_kernels(entries);
     add_attention_kernels(entries);
+    add_paged_attention_kernels(entries);
     add_sample_kernels(entries);
     add_loss_kernels(entries);
     add_linear_kernels(entries);
     add_quantize_kernels(entries);
     add_recurrent_kernels(entries);
     add_signal_kernels(entries);
+    add_tf_idf_kernels(entries);
     std::stable_sort(entries.begin(), entries.end(),
                      [](const KernelEntry& a, const KernelEntry& b) { return a.op < b.op; });
     return entries;

@@ -193,7 +193,7 @@ Rep Lowering::prepared(DType dtype, const Shape& shape, const std::vector<Rep>& 
   return rep;
 }
 
-void Lowering::emit(Call& call, std::string note, bool prepared) {
+Launch Lowering::launch_of(Call& call, std::string note) const {
   Launch launch;
   launch.node = node_index_;
   launch.operands = std::move(call.operands_);
@@ -202,6 +202,11 @@ void Lowering::emit(Call& call, std::string note, bool prepared) {
   launch.note = std::move(note);
   launch.kernel = std::make_shared<const Kernel>(call.take());
   check_bounds(launch);
+  return launch;
+}
+
+void Lowering::emit(Call& call, std::string note, bool prepared) {
+  Launch launch = launch_of(call, std::move(note));
   const auto kind = [&](const Operand& operand) { return program_.buffers[static_cast<std::size_t>(operand.buffer)].kind; };
   const bool once = prepared && std::all_of(launch.operands.begin(), launch.operands.end(), [&](const Operand& operand) {
     return kind(operand) == ProgramBuffer::Kind::Prepared || (!operand.written && kind(operand) == ProgramBuffer::Kind::Constant);
@@ -209,14 +214,28 @@ void Lowering::emit(Call& call, std::string note, bool prepared) {
   (once ? program_.prepare : program_.launches).push_back(std::move(launch));
 }
 
-void Lowering::copy(const Rep& from, const Rep& to) {
-  if (to.numel() == 0) return;
+Launch Lowering::copy_launch(const Rep& from, const Rep& to) {
   Call call(*this, "copy");
   const Buffer x = call.read(as_bits(from));
   const Buffer y = call.write(as_bits(to));
   const Expr i = call.points({to.numel()})[0];
   call.store(y, i, call.load(x, i));
-  call.launch(naru::to_string(to.shape));
+  return launch_of(call, naru::to_string(to.shape));
+}
+
+void Lowering::copy(const Rep& from, const Rep& to) {
+  if (to.numel() > 0) program_.launches.push_back(copy_launch(from, to));
+}
+
+Rep Lowering::updated_output(std::size_t i, std::size_t input) {
+  using Kind = ProgramBuffer::Kind;
+  const Rep from = this->input(input);
+  const Rep to = output(i);
+  const auto kind = [&](const Rep& rep) { return program_.buffers[static_cast<std::size_t>(rep.buffer)].kind; };
+  if (to.numel() == 0) return to;
+  const bool ends = kind(from) == Kind::Input && kind(to) == Kind::Output;
+  (ends ? program_.takeovers : program_.launches).push_back(copy_launch(from, to));
+  return to;
 }
 
 void Lowering::finish_outputs() {

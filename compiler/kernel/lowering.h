@@ -76,6 +76,8 @@ class Lowering {
   Rep input(std::size_t i);
   /// The memory of an output; the same at every call.
   Rep output(std::size_t i);
+  /// The memory of an output that updates input `input` in place: it holds the input's content.
+  Rep updated_output(std::size_t i, std::size_t input);
   /// States that the output is `rep`, a view of an input.
   void set_output(std::size_t i, const Rep& rep);
   /// Makes output `i` the bytes of `rep` in the output's shape: a view where that can be.
@@ -97,6 +99,8 @@ class Lowering {
   BufferId add_buffer(ProgramBuffer buffer);
   BufferId status_buffer();
   void emit(Call& call, std::string note, bool prepared);
+  Launch launch_of(Call& call, std::string note) const;
+  Launch copy_launch(const Rep& from, const Rep& to);
 
   const Graph& graph_;
   const Target target_;
@@ -127,6 +131,7 @@ const std::vector<KernelEntry>& kernel_table();
 
 // The rows of each file of ops/.
 void add_attention_kernels(std::vector<KernelEntry>& table);
+void add_block_kernels(std::vector<KernelEntry>& table);
 void add_cast_kernels(std::vector<KernelEntry>& table);
 void add_convolution_kernels(std::vector<KernelEntry>& table);
 void add_elementwise_kernels(std::vector<KernelEntry>& table);
@@ -137,11 +142,13 @@ void add_loss_kernels(std::vector<KernelEntry>& table);
 void add_matmul_kernels(std::vector<KernelEntry>& table);
 void add_movement_kernels(std::vector<KernelEntry>& table);
 void add_normalize_kernels(std::vector<KernelEntry>& table);
+void add_paged_attention_kernels(std::vector<KernelEntry>& table);
 void add_pool_kernels(std::vector<KernelEntry>& table);
 void add_quantize_kernels(std::vector<KernelEntry>& table);
 void add_recurrent_kernels(std::vector<KernelEntry>& table);
 void add_reduce_kernels(std::vector<KernelEntry>& table);
 void add_sample_kernels(std::vector<KernelEntry>& table);
 void add_signal_kernels(std::vector<KernelEntry>& table);
+void add_tf_idf_kernels(std::vector<KernelEntry>& table);
 
 }  // namespace naru::kernel

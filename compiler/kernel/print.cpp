@@ -203,7 +203,10 @@ class Printer {
     const Element element = kernel_.buffers[static_cast<std::size_t>(e.index)].element;
     const std::string at = print(*e.operands[0]);
     if (element == Element::F16 || element == Element::BF16) {
-      return fmt::format("naru_load_{}(b{}, {})", to_string(element), e.index, at);
+      const int lanes = e.type.lanes;
+      if (lanes == 1) return fmt::format("naru_load_{}(b{}, {})", to_string(element), e.index, at);
+      if (element == Element::F16) return fmt::format("vload_half{}(0, (__global const half*)(b{} + ({})))", lanes, e.index, at);
+      return fmt::format("as_float{0}(convert_uint{0}(vload{0}(0, b{1} + ({2}))) << 16)", lanes, e.index, at);
     }
     if (element == Element::Bool) return fmt::format("(b{}[{}] != 0)", e.index, at);
     if (e.type.lanes == 1) return fmt::format("b{}[{}]", e.index, at);
@@ -241,8 +244,11 @@ class Printer {
       case Op::LocalId: return fmt::format(fmt::runtime(words_.ids[1]), e.index);
       case Op::GroupId: return fmt::format(fmt::runtime(words_.ids[2]), e.index);
       case Op::Load: return load(e);
-      case Op::ArrayLoad: return fmt::format("a{}[{}]", e.index, operand(0));
+      case Op::ArrayLoad:
+        if (e.type.lanes != 1) return fmt::format("vload{}(0, a{} + ({}))", e.type.lanes, e.index, operand(0));
+        return fmt::format("a{}[{}]", e.index, operand(0));
       case Op::Select: return fmt::format("({} ? {} : {})", operand(0), operand(1), operand(2));
+      case Op::LowHalf: case Op::HighHalf: return operand(0) + word;
       case Op::Splat: return fmt::format("({})({})", name(e.type), operand(0));
       case Op::Cast:
         if (e.type.lanes != 1 && dialect_ == Dialect::OpenCl) {

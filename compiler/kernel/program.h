@@ -57,6 +57,9 @@ struct Complaint {
 struct Program {
   std::vector<ProgramBuffer> buffers;
   std::vector<Launch> prepare;   ///< once, when the program is loaded
+  /// Before the launches: copies of inputs into the outputs that update them, each left out when both are the
+  /// same memory.
+  std::vector<Launch> takeovers;
   std::vector<Launch> launches;  ///< every run, in this order
   std::vector<Complaint> complaints;
 };

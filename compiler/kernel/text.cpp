@@ -70,10 +70,9 @@ class Writer {
                                                 : fmt::format("{}:{}", e.integer, to_string(e.type));
       case Op::Argument: return fmt::format("s{}", e.index);
       case Op::Variable: return fmt::format("v{}", e.index);
-      case Op::Load:
-        return fmt::format("b{}[{}]{}", e.index, expression(*e.operands[0]),
+      case Op::Load: case Op::ArrayLoad:
+        return fmt::format("{}{}[{}]{}", e.op == Op::Load ? 'b' : 'a', e.index, expression(*e.operands[0]),
                            e.type.lanes == 1 ? "" : fmt::format(":{}", e.type.lanes));
-      case Op::ArrayLoad: return fmt::format("a{}[{}]", e.index, expression(*e.operands[0]));
       case Op::GlobalId: case Op::LocalId: case Op::GroupId: return fmt::format("{}({})", info_of(e.op).name, e.index);
       default: break;
     }

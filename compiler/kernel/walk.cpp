@@ -1,6 +1,8 @@
 // Walks: merging of dimensions, index expressions, and reasons to refuse.
 #include "compiler/kernel/walk.h"
 
+#include <algorithm>
+
 namespace naru::kernel {
 
 void Walk::collapse() {
@@ -99,25 +101,29 @@ std::string refuses_type(DType dtype, const Target& target) {
   return "";
 }
 
+std::string refuses_size(const Type& type, const Target& target) {
+  const auto shape = type.shape ? known_shape(*type.shape) : std::nullopt;
+  if (!shape || type.dtype == DType::Undefined) return "";
+  const std::int64_t bytes = storage_bytes(type.dtype, shape->numel());
+  if (bytes <= target.max_buffer_bytes && std::max(shape->numel(), is_block(type.dtype) ? bytes : 0) <= INT32_MAX) return "";
+  return fmt::format("a tensor of {} bytes, the device's limit is {}", bytes, target.max_buffer_bytes);
+}
+
+std::string refuses_value(const Type& type, const Target& target) {
+  if (type.kind != TypeKind::Tensor && type.kind != TypeKind::Unknown) return "a value that is no tensor";
+  std::string reason = refuses_type(type.dtype, target);
+  return reason.empty() ? refuses_size(type, target) : reason;
+}
+
 std::string refuses_types(const NodeView& view, const Target& target) {
-  const auto check = [&](const std::vector<ValueId>& ids) -> std::string {
-    for (const ValueId id : ids) {
-      if (id == kNoValue) continue;
-      const Type& type = view.graph.value(id).type;
-      if (type.kind != TypeKind::Tensor && type.kind != TypeKind::Unknown) return "a value that is no tensor";
-      if (std::string reason = refuses_type(type.dtype, target); !reason.empty()) return reason;
-      const auto shape = type.shape ? known_shape(*type.shape) : std::nullopt;
-      if (!shape || type.dtype == DType::Undefined) continue;
-      const std::int64_t bytes = storage_bytes(type.dtype, shape->numel());
-      if (bytes > target.max_buffer_bytes || shape->numel() > INT32_MAX) {
-        return fmt::format("a tensor of {} bytes, the device's limit is {}", bytes, target.max_buffer_bytes);
-      }
-    }
-    return "";
-  };
   if (!view.node.captures.empty()) return "it runs sub-graphs";
-  std::string reason = check(view.node.inputs);
-  return reason.empty() ? check(view.node.outputs) : reason;
+  for (const auto* ids : {&view.node.inputs, &view.node.outputs}) {
+    for (const ValueId id : *ids) {
+      if (id == kNoValue) continue;
+      if (std::string reason = refuses_value(view.graph.value(id).type, target); !reason.empty()) return reason;
+    }
+  }
+  return "";
 }
 
 std::string refuses_variable(const NodeView& view, std::initializer_list<std::size_t> inputs) {

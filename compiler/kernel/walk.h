@@ -47,7 +47,11 @@ inline std::vector<Expr> sizes(Call& call, const Shape& shape) { return sizes(ca
 
 /// Why a value of this type cannot be computed, or empty; Undefined is not known yet.
 std::string refuses_type(DType dtype, const Target& target);
-/// As refuses_type() for all inputs and outputs.
+/// Why a tensor is too large, or empty; open shapes are not.
+std::string refuses_size(const Type& type, const Target& target);
+/// Both for one value, which has to be a tensor.
+std::string refuses_value(const Type& type, const Target& target);
+/// As refuses_value() for all inputs and outputs.
 std::string refuses_types(const NodeView& view, const Target& target);
 /// Why these inputs, which have to be constant, are not; or empty.
 std::string refuses_variable(const NodeView& view, std::initializer_list<std::size_t> inputs);

@@ -300,34 +300,16 @@ Cost cost_einsum(const Node& node, std::span<const Type> inputs, std::span<const
   return {count, total_bytes(inputs, outputs)};
 }
 
-// Decomposition of two operands into transposes, reshapes and one matrix product
+// Decomposition into diagonals, sums, transposes and matrix products
 
-/// Labels of two operands by their part in a matrix product.
-struct ProductLabels {
-  Labels batch, rows, inner, columns;
+/// Element types of sums and matrix products.
+constexpr TypeSet kSummed = {DType::F16, DType::BF16, DType::F32, DType::F64, DType::I32, DType::I64, DType::U32, DType::U64};
+
+/// A factor of what is left to multiply: a value with a label for each dimension.
+struct Factor {
+  ValueId value;
+  Labels labels;
 };
-
-std::optional<ProductLabels> product_labels(const Equation& equation) {
-  ProductLabels result;
-  for (const Labels& labels : equation.inputs) {
-    for (std::size_t i = 0; i < labels.size(); ++i) {
-      const bool repeated = std::count(labels.begin(), labels.end(), labels[i]) > 1;
-      if (repeated) return std::nullopt;
-    }
-  }
-  for (Label label : equation.inputs[0]) {
-    const bool in_b = contains(equation.inputs[1], label);
-    const bool in_y = contains(equation.output, label);
-    if (!in_b && !in_y) return std::nullopt;
-    (in_b ? (in_y ? result.batch : result.inner) : result.rows).push_back(label);
-  }
-  for (Label label : equation.inputs[1]) {
-    if (contains(equation.inputs[0], label)) continue;
-    if (!contains(equation.output, label)) return std::nullopt;
-    result.columns.push_back(label);
-  }
-  return result;
-}
 
 Labels joined(std::initializer_list<const Labels*> parts) {
   Labels all;
@@ -335,53 +317,124 @@ Labels joined(std::initializer_list<const Labels*> parts) {
   return all;
 }
 
-ValueId to_order(DecomposeContext& ctx, ValueId value, const Labels& from, const Labels& to) {
-  if (from == to) return value;
-  std::vector<std::int64_t> perm;
-  for (Label label : to) {
-    perm.push_back(std::find(from.begin(), from.end(), label) - from.begin());
+class Contraction {
+ public:
+  Contraction(DecomposeContext& ctx, const std::map<Label, std::int64_t>& sizes) : ctx_(ctx), sizes_(sizes) {}
+
+  /// Repeated labels walk a diagonal: that of [..., n, n] is every (n + 1)-th element of [..., n * n].
+  Factor with_diagonals(Factor factor) {
+    for (std::size_t i = 0; i < factor.labels.size(); ++i) {
+      const auto again = std::find(factor.labels.begin() + static_cast<std::ptrdiff_t>(i) + 1, factor.labels.end(), factor.labels[i]);
+      if (again == factor.labels.end()) continue;
+      const auto j = static_cast<std::size_t>(again - factor.labels.begin());
+      std::vector<std::int64_t> axes;
+      Labels rest;
+      for (std::size_t axis = 0; axis < factor.labels.size(); ++axis) {
+        if (axis == i || axis == j) continue;
+        axes.push_back(static_cast<std::int64_t>(axis));
+        rest.push_back(factor.labels[axis]);
+      }
+      axes.insert(axes.end(), {static_cast<std::int64_t>(i), static_cast<std::int64_t>(j)});
+      const Label label = factor.labels[i];
+      const std::int64_t size = sizes_.at(label);
+      const std::int64_t square = checked_mul(size, size);
+      std::vector<std::int64_t> dims = dims_of(rest);
+      dims.push_back(square);
+      const ValueId flat = reshape(ctx_.add("Transpose", {factor.value}, {{"perm", axes}}), std::move(dims));
+      rest.push_back(label);
+      factor = {ctx_.add("Slice", {flat, ctx_.ints({0}), ctx_.ints({square}), ctx_.ints({-1}), ctx_.ints({size + 1})}), rest};
+      i = static_cast<std::size_t>(-1);
+    }
+    return factor;
   }
-  return ctx.add("Transpose", {value}, {{"perm", perm}});
-}
+
+  /// Sums over the labels that are not in `keep`.
+  Factor summed(const Factor& factor, const Labels& keep) {
+    std::vector<std::int64_t> axes;
+    Labels rest;
+    for (std::size_t axis = 0; axis < factor.labels.size(); ++axis) {
+      if (contains(keep, factor.labels[axis])) rest.push_back(factor.labels[axis]);
+      else axes.push_back(static_cast<std::int64_t>(axis));
+    }
+    if (axes.empty()) return factor;
+    return {ctx_.add("ReduceSum", {factor.value, ctx_.ints(axes)}, {{"keepdims", std::int64_t{0}}}), rest};
+  }
+
+  /// The product of two factors, summed over the labels that are not in `keep`, by one matrix product.
+  Factor product(const Factor& left, const Factor& right, const Labels& keep) {
+    const Factor a = summed(left, joined({&keep, &right.labels}));
+    const Factor b = summed(right, joined({&keep, &left.labels}));
+    Labels batch, rows, inner, columns;
+    for (const Label label : a.labels) {
+      if (!contains(b.labels, label)) rows.push_back(label);
+      else (contains(keep, label) ? batch : inner).push_back(label);
+    }
+    for (const Label label : b.labels) {
+      if (!contains(a.labels, label)) columns.push_back(label);
+    }
+    const auto matrices = [&](const Factor& factor, const Labels& height, const Labels& width) {
+      const Factor turned = in_order(factor, joined({&batch, &height, &width}));
+      return reshape(turned.value, {size_of(batch), size_of(height), size_of(width)});
+    };
+    const ValueId y = ctx_.add("MatMul", {matrices(a, rows, inner), matrices(b, inner, columns)});
+    const Labels labels = joined({&batch, &rows, &columns});
+    return {reshape(y, dims_of(labels)), labels};
+  }
+
+  Factor in_order(const Factor& factor, const Labels& order) {
+    if (factor.labels == order) return factor;
+    std::vector<std::int64_t> perm;
+    for (const Label label : order) {
+      perm.push_back(std::find(factor.labels.begin(), factor.labels.end(), label) - factor.labels.begin());
+    }
+    return {ctx_.add("Transpose", {factor.value}, {{"perm", perm}}), order};
+  }
+
+ private:
+  std::vector<std::int64_t> dims_of(const Labels& labels) const {
+    std::vector<std::int64_t> dims;
+    for (const Label label : labels) dims.push_back(sizes_.at(label));
+    return dims;
+  }
+
+  std::int64_t size_of(const Labels& labels) const {
+    std::int64_t size = 1;
+    for (const Label label : labels) size = checked_mul(size, sizes_.at(label));
+    return size;
+  }
+
+  ValueId reshape(ValueId value, std::vector<std::int64_t> dims) {
+    return ctx_.add("Reshape", {value, ctx_.ints(std::move(dims))}, {{"allowzero", std::int64_t{1}}});
+  }
+
+  DecomposeContext& ctx_;
+  const std::map<Label, std::int64_t>& sizes_;
+};
 
 bool decompose_einsum(DecomposeContext& ctx) {
-  if (ctx.input_count() != 2) return false;
   std::vector<std::size_t> ranks;
-  std::map<Label, std::int64_t> sizes;
-  for (std::size_t i = 0; i < 2; ++i) {
-    if (!ctx.type(ctx.input(i)).is_static()) return false;
+  for (std::size_t i = 0; i < ctx.input_count(); ++i) {
+    if (!ctx.type(ctx.input(i)).is_static() || !kSummed.contains(ctx.type(ctx.input(i)).dtype)) return false;
     ranks.push_back(ctx.type(ctx.input(i)).shape->size());
   }
   const Equation equation = read_equation(ctx.node, ranks);
-  for (std::size_t i = 0; i < 2; ++i) {
+  std::map<Label, std::int64_t> sizes;
+  for (std::size_t i = 0; i < ranks.size(); ++i) {
     for (std::size_t axis = 0; axis < ranks[i]; ++axis) {
       const std::int64_t size = (*ctx.type(ctx.input(i)).shape)[axis].value();
       const auto [at, added] = sizes.emplace(equation.inputs[i][axis], size);
       if (!added && at->second != size) return false;  // broadcasting is left to the reference
     }
   }
-  const std::optional<ProductLabels> labels = product_labels(equation);
-  if (!labels) return false;
-  const auto size_of = [&](const Labels& part) {
-    std::int64_t size = 1;
-    for (Label label : part) size = checked_mul(size, sizes.at(label));
-    return size;
-  };
-  const auto as_matrices = [&](std::size_t i, const Labels& rows, const Labels& columns) {
-    const ValueId turned = to_order(ctx, ctx.input(i), equation.inputs[i],
-                                    joined({&labels->batch, &rows, &columns}));
-    return ctx.add("Reshape", {turned, ctx.ints({size_of(labels->batch), size_of(rows),
-                                                 size_of(columns)})},
-                   {{"allowzero", std::int64_t{1}}});
-  };
-  const ValueId product = ctx.add("MatMul", {as_matrices(0, labels->rows, labels->inner),
-                                             as_matrices(1, labels->inner, labels->columns)});
-  const Labels order = joined({&labels->batch, &labels->rows, &labels->columns});
-  std::vector<std::int64_t> shape;
-  for (Label label : order) shape.push_back(sizes.at(label));
-  const ValueId spread =
-      ctx.add("Reshape", {product, ctx.ints(shape)}, {{"allowzero", std::int64_t{1}}});
-  ctx.set_output(0, to_order(ctx, spread, order, equation.output));
+  Contraction contraction(ctx, sizes);
+  Factor result = contraction.with_diagonals({ctx.input(0), equation.inputs[0]});
+  for (std::size_t i = 1; i < ranks.size(); ++i) {
+    Labels keep = equation.output;
+    for (std::size_t later = i + 1; later < ranks.size(); ++later) keep = joined({&keep, &equation.inputs[later]});
+    result = contraction.product(result, contraction.with_diagonals({ctx.input(i), equation.inputs[i]}), keep);
+  }
+  result = contraction.in_order(contraction.summed(result, equation.output), equation.output);
+  ctx.set_output(0, result.value);
   return true;
 }
 

@@ -1,4 +1,6 @@
 // Loop and Scan: sub-graphs that run again and again and carry values along.
+#include "graph/ops/loop.h"
+
 #include <algorithm>
 
 #include "graph/limits.h"
@@ -9,15 +11,66 @@
 #include "graph/scalar.h"
 
 namespace naru {
-namespace {
 
-// Loop. Body inputs: iteration, condition, carried ones. Body outputs: condition, carried ones, scans.
-
-/// The shape in which the body takes its counter or condition: [] mostly, [1] in some models.
 Shape counter_shape(const Graph& body, std::size_t i) {
   const Type& declared = body.value(body.inputs[i]).type;
   return declared.shape && declared.shape->size() == 1 ? Shape{1} : Shape{};
 }
+
+bool condition_stays(const Graph& body) {
+  ValueId id = body.outputs[0];
+  for (std::size_t steps = 0; steps <= body.nodes.size(); ++steps) {
+    if (id == body.inputs[1]) return true;
+    const Value& value = body.value(id);
+    if (value.is_constant()) {
+      return value.constant.dtype() == DType::Bool && value.constant.numel() == 1 && value.constant.as<bool>()[0];
+    }
+    const auto producer = std::find_if(body.nodes.begin(), body.nodes.end(), [&](const Node& node) {
+      return std::find(node.outputs.begin(), node.outputs.end(), id) != node.outputs.end();
+    });
+    if (producer == body.nodes.end() || producer->op->full_name() != "Identity") return false;
+    id = producer->inputs[0];
+  }
+  return false;
+}
+
+namespace {
+
+/// One number for each of `count` scan inputs or outputs.
+std::vector<std::int64_t> scan_list(const Node& node, std::string_view name, std::size_t count) {
+  std::vector<std::int64_t> values = node.attr_ints_or(name, std::vector<std::int64_t>(count, 0));
+  if (values.size() != count) {
+    fail(ErrorCode::InvalidModel, "{}: {}: got {} values, expected {}", node.label(), name, values.size(), count);
+  }
+  return values;
+}
+
+}  // namespace
+
+ScanParts::ScanParts(const Node& node) {
+  const Graph& body = node.attr_graph("body");
+  const std::int64_t count = node.attr_int("num_scan_inputs");
+  const auto inputs = static_cast<std::int64_t>(node.inputs.size());
+  if (count < 1 || count > inputs) {
+    fail(ErrorCode::InvalidModel, "{}: num_scan_inputs: got {}, expected [1, {}]", node.label(), count, inputs);
+  }
+  scan_inputs = static_cast<std::size_t>(count);
+  states = node.inputs.size() - scan_inputs;
+  if (body.outputs.size() < states || body.outputs.size() != node.outputs.size() ||
+      formal_input_count(node, body) != node.inputs.size()) {
+    fail(ErrorCode::InvalidModel, "{}: body: got {} inputs and {} outputs, expected {} and {}", node.label(),
+         formal_input_count(node, body), body.outputs.size(), node.inputs.size(), node.outputs.size());
+  }
+  scan_outputs = body.outputs.size() - states;
+  input_axes = scan_list(node, "scan_input_axes", scan_inputs);
+  input_directions = scan_list(node, "scan_input_directions", scan_inputs);
+  output_axes = scan_list(node, "scan_output_axes", scan_outputs);
+  output_directions = scan_list(node, "scan_output_directions", scan_outputs);
+}
+
+namespace {
+
+// Loop. Body inputs: iteration, condition, carried ones. Body outputs: condition, carried ones, scans.
 
 /// Counts of a Loop node, checked against its body.
 struct LoopParts {
@@ -35,24 +88,6 @@ struct LoopParts {
                 ctx.output_count(), carried + scans);
   }
 };
-
-/// True when the body's condition is its input or the constant true: it never stops the loop.
-bool condition_stays(const Graph& body) {
-  ValueId id = body.outputs[0];
-  for (std::size_t steps = 0; steps <= body.nodes.size(); ++steps) {
-    if (id == body.inputs[1]) return true;
-    const Value& value = body.value(id);
-    if (value.is_constant()) {
-      return value.constant.dtype() == DType::Bool && value.constant.numel() == 1 && value.constant.as<bool>()[0];
-    }
-    const auto producer = std::find_if(body.nodes.begin(), body.nodes.end(), [&](const Node& node) {
-      return std::find(node.outputs.begin(), node.outputs.end(), id) != node.outputs.end();
-    });
-    if (producer == body.nodes.end() || producer->op->full_name() != "Identity") return false;
-    id = producer->inputs[0];
-  }
-  return false;
-}
 
 /// How often the body runs, when the trip count alone decides.
 Dim trip_count(InferContext& ctx) {
@@ -131,41 +166,6 @@ void reference_loop(ReferenceContext& ctx) {
 }
 
 // Scan. Body inputs: states, one slice of each scan input. Body outputs: states, one slice each.
-
-struct ScanParts {
-  std::size_t states = 0, scan_inputs = 0, scan_outputs = 0;
-  std::vector<std::int64_t> input_axes, input_directions, output_axes, output_directions;
-
-  explicit ScanParts(const Node& node) {
-    const Graph& body = node.attr_graph("body");
-    const std::int64_t count = node.attr_int("num_scan_inputs");
-    const auto inputs = static_cast<std::int64_t>(node.inputs.size());
-    if (count < 1 || count > inputs) {
-      fail(ErrorCode::InvalidModel, "{}: num_scan_inputs: got {}, expected [1, {}]", node.label(), count, inputs);
-    }
-    scan_inputs = static_cast<std::size_t>(count);
-    states = node.inputs.size() - scan_inputs;
-    if (body.outputs.size() < states || body.outputs.size() != node.outputs.size() ||
-        formal_input_count(node, body) != node.inputs.size()) {
-      fail(ErrorCode::InvalidModel, "{}: body: got {} inputs and {} outputs, expected {} and {}", node.label(),
-           formal_input_count(node, body), body.outputs.size(), node.inputs.size(), node.outputs.size());
-    }
-    scan_outputs = body.outputs.size() - states;
-    input_axes = list(node, "scan_input_axes", scan_inputs);
-    input_directions = list(node, "scan_input_directions", scan_inputs);
-    output_axes = list(node, "scan_output_axes", scan_outputs);
-    output_directions = list(node, "scan_output_directions", scan_outputs);
-  }
-
- private:
-  static std::vector<std::int64_t> list(const Node& node, std::string_view name, std::size_t count) {
-    std::vector<std::int64_t> values = node.attr_ints_or(name, std::vector<std::int64_t>(count, 0));
-    if (values.size() != count) {
-      fail(ErrorCode::InvalidModel, "{}: {}: got {} values, expected {}", node.label(), name, values.size(), count);
-    }
-    return values;
-  }
-};
 
 /// Takes the scanned axis out of a scan input's type and matches its length with `length`.
 Type slice_type(const InferContext& ctx, const Type& type, std::int64_t axis, std::optional<Dim>& length) {

@@ -127,6 +127,49 @@ void reference_batch_normalization(ReferenceContext& ctx) {
   from_wide<double>(x, ctx.output(0));
 }
 
+/// Mean and variance over `axes` in a type wide enough for sums.
+struct MomentParts {
+  DType dtype = DType::F32;
+  ValueId x = kNoValue, mean = kNoValue, difference = kNoValue, variance = kNoValue;
+
+  /// The dimensions of `axes` stay as ones.
+  MomentParts(DecomposeContext& ctx, std::vector<std::int64_t> axes) {
+    if (ctx.type(ctx.input(0)).dtype == DType::F64) dtype = DType::F64;
+    x = ctx.add("Cast", {ctx.input(0)}, {{"to", onnx_code(dtype)}});
+    const ValueId over = ctx.ints(std::move(axes));
+    mean = ctx.add("ReduceMean", {x, over});
+    difference = ctx.add("Sub", {x, mean});
+    variance = ctx.add("ReduceMean", {ctx.add("Mul", {difference, difference}), over});
+  }
+};
+
+/// In training, the statistics are those of the batch; the rest is the operator without training.
+bool decompose_batch_normalization(DecomposeContext& ctx) {
+  const Type& x = ctx.type(ctx.input(0));
+  const DType statistics = ctx.type(ctx.input(3)).dtype;
+  if (ctx.node.attr_int("training_mode") == 0 || !x.shape || x.shape->size() < 2 || statistics == DType::Undefined) return false;
+  std::vector<std::int64_t> axes;
+  for (std::size_t axis = 0; axis < x.shape->size(); ++axis) {
+    if (axis != 1) axes.push_back(static_cast<std::int64_t>(axis));
+  }
+  const MomentParts moments(ctx, axes);
+  const ValueId flat = ctx.ints({-1});
+  std::vector<ValueId> inputs{ctx.input(0), ctx.input(1), ctx.input(2)};
+  const double momentum = static_cast<double>(ctx.node.attr_float("momentum"));
+  std::size_t i = 1;
+  for (const ValueId own : {moments.mean, moments.variance}) {
+    const ValueId current = ctx.add("Cast", {ctx.add("Reshape", {own, flat})}, {{"to", onnx_code(statistics)}});
+    inputs.push_back(current);
+    if (ctx.node.has_output(i)) {
+      const ValueId before = ctx.add("Mul", {ctx.input(i + 2), ctx.scalar(statistics, momentum)});
+      ctx.set_output(i, ctx.add("Add", {before, ctx.add("Mul", {current, ctx.scalar(statistics, 1 - momentum)})}));
+    }
+    ++i;
+  }
+  ctx.set_output(0, ctx.add("BatchNormalization", std::move(inputs), {{"epsilon", ctx.node.attr_float("epsilon")}}));
+  return true;
+}
+
 // InstanceNormalization and GroupNormalization
 
 void infer_instance_normalization(InferContext& ctx) {
@@ -314,6 +357,9 @@ void reference_lp_normalization(ReferenceContext& ctx) {
 
 // MeanVarianceNormalization
 
+/// Of the operator's function body.
+constexpr double kMeanVarianceEpsilon = 1e-9;
+
 void infer_mean_variance_normalization(InferContext& ctx) {
   if (ctx.has_input(0) && ctx.shape(0) != nullptr) {
     const auto rank = static_cast<std::int64_t>(ctx.shape(0)->size());
@@ -348,13 +394,20 @@ void reference_mean_variance_normalization(ReferenceContext& ctx) {
     const double difference = x[i] - moments[slots[i]].mean;
     moments[slots[i]].variance += difference * difference / count;
   }
-  // The epsilon of the operator's function body.
-  constexpr double kEpsilon = 1e-9;
   for (std::size_t i = 0; i < x.size(); ++i) {
     const Moments& own = moments[slots[i]];
-    x[i] = (x[i] - own.mean) / (std::sqrt(own.variance) + kEpsilon);
+    x[i] = (x[i] - own.mean) / (std::sqrt(own.variance) + kMeanVarianceEpsilon);
   }
   from_wide<double>(x, ctx.output(0));
+}
+
+bool decompose_mean_variance_normalization(DecomposeContext& ctx) {
+  if (ctx.type(ctx.input(0)).dtype == DType::Undefined) return false;
+  const MomentParts moments(ctx, ctx.node.attr_ints("axes"));
+  const ValueId deviation = ctx.add("Add", {ctx.add("Sqrt", {moments.variance}), ctx.scalar(moments.dtype, kMeanVarianceEpsilon)});
+  const ValueId y = ctx.add("Div", {moments.difference, deviation});
+  ctx.set_output(0, ctx.add("Cast", {y}, {{"to", onnx_code(ctx.type(ctx.input(0)).dtype)}}));
+  return true;
 }
 
 // LRN
@@ -429,6 +482,7 @@ void define_normalization(std::vector<OpDef>& ops) {
       .infer = infer_batch_normalization,
       .reference = reference_batch_normalization,
       .cost = cost_per_input_element<2>,
+      .decompose = decompose_batch_normalization,
   });
   ops.push_back({
       .name = "InstanceNormalization",
@@ -515,6 +569,7 @@ void define_normalization(std::vector<OpDef>& ops) {
       .infer = infer_mean_variance_normalization,
       .reference = reference_mean_variance_normalization,
       .cost = cost_per_input_element<6>,
+      .decompose = decompose_mean_variance_normalization,
   });
   ops.push_back({
       .name = "LRN",

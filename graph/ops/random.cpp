@@ -238,17 +238,40 @@ void reference_dropout(ReferenceContext& ctx) {
 }
 
 /// Outside training it is the identity, and the mask is all true.
-bool decompose_dropout(DecomposeContext& ctx) {
-  if (ctx.has_input(2)) {
-    const Tensor* training = ctx.constant(2);
-    if (training == nullptr || to_wide<std::uint64_t>(*training)[0] != 0) return false;
-  }
+void decompose_inference(DecomposeContext& ctx) {
   ctx.set_output(0, ctx.add("Identity", {ctx.input(0)}));
-  if (ctx.node.has_output(1)) {
-    const ValueId shape = ctx.add("Shape", {ctx.input(0)});
-    const Attribute one = Tensor::from<bool>({1}, {true});
-    ctx.set_output(1, ctx.add("ConstantOfShape", {shape}, {{"value", one}}));
-  }
+  if (!ctx.node.has_output(1)) return;
+  const ValueId shape = ctx.add("Shape", {ctx.input(0)});
+  const Attribute one = Tensor::from<bool>({1}, {true});
+  ctx.set_output(1, ctx.add("ConstantOfShape", {shape}, {{"value", one}}));
+}
+
+/// With a seed that a RandomUniform can take, the numbers are the same in every run.
+bool decompose_training(DecomposeContext& ctx) {
+  const DType dtype = ctx.type(ctx.input(0)).dtype;
+  const Attribute* seed = ctx.node.find("seed");
+  if (seed == nullptr || !kFloats.contains(dtype)) return false;
+  const std::int64_t number = std::get<std::int64_t>(*seed);
+  const auto rounded = static_cast<float>(number);
+  if (std::fabs(rounded) >= 0x1p62F || static_cast<std::int64_t>(rounded) != number) return false;
+  const auto scalar = [&](std::size_t i) { return ctx.add("Reshape", {ctx.input(i), ctx.ints({})}); };
+  const ValueId training = scalar(2);
+  const ValueId drawn = ctx.add("RandomUniformLike", {ctx.input(0)}, {{"dtype", onnx_code(DType::F64)}, {"seed", rounded}});
+  const ValueId ratio = ctx.has_input(1) ? ctx.add("Cast", {scalar(1)}, {{"to", onnx_code(DType::F64)}}) : ctx.scalar(DType::F64, 0.5);
+  const ValueId dropped = ctx.add("And", {training, ctx.add("Less", {drawn, ratio})});
+  const ValueId share = ctx.add("Cast", {ctx.add("Sub", {ctx.scalar(DType::F64, 1), ratio})}, {{"to", onnx_code(dtype)}});
+  const ValueId divisor = ctx.add("Where", {training, share, ctx.scalar(dtype, 1)});
+  ctx.set_output(0, ctx.add("Where", {dropped, ctx.scalar(dtype, 0), ctx.add("Div", {ctx.input(0), divisor})}));
+  if (ctx.node.has_output(1)) ctx.set_output(1, ctx.add("Not", {dropped}));
+  return true;
+}
+
+bool decompose_dropout(DecomposeContext& ctx) {
+  const Tensor* training = ctx.has_input(2) ? ctx.constant(2) : nullptr;
+  const bool known = !ctx.has_input(2) || training != nullptr;
+  const bool trains = training != nullptr && to_wide<std::uint64_t>(*training)[0] != 0;
+  if (!known || trains) return decompose_training(ctx);
+  decompose_inference(ctx);
   return true;
 }
 

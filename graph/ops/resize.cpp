@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 
 #include "graph/checked.h"
+#include "graph/onnx_dtype.h"
 #include "graph/ops/families.h"
 #include "graph/ops/nn_rules.h"
 #include "graph/scalar.h"
@@ -290,14 +292,17 @@ std::vector<double> resample(const ResizeAttributes& attributes, const AxisPlan&
   return y;
 }
 
+/// The axes that roi, scales and sizes speak of; inference has checked them.
+std::vector<std::int64_t> axes_of(const Node& node, std::int64_t rank) {
+  std::vector<std::int64_t> axes = node.attr_ints_or("axes", {});
+  for (std::int64_t& axis : axes) axis += axis < 0 ? rank : 0;
+  for (std::int64_t axis = 0; std::ssize(axes) < rank && !node.has("axes"); ++axis) axes.push_back(axis);
+  return axes;
+}
+
 std::vector<AxisPlan> axis_plans(const Node& node, const ResizeAttributes& attributes, const Shape& x,
                                  const Shape& y, const ResizeInputs& inputs) {
-  // Inference has checked the axes.
-  std::vector<std::int64_t> axes = node.attr_ints_or("axes", {});
-  for (std::int64_t& axis : axes) axis += axis < 0 ? x.rank() : 0;
-  for (std::int64_t axis = 0; axes.size() < static_cast<std::size_t>(x.rank()) && !node.has("axes"); ++axis) {
-    axes.push_back(axis);
-  }
+  const std::vector<std::int64_t> axes = axes_of(node, x.rank());
   std::vector<AxisPlan> plans;
   for (std::int64_t axis = 0; axis < x.rank(); ++axis) plans.push_back({x[axis], y[axis], 1.0});
   const bool by_scales = inputs.scales != nullptr && inputs.scales->numel() > 0;
@@ -378,6 +383,81 @@ void store_rounded(std::vector<double>& values, Tensor& output) {
       store_f64(dtype, output.mutable_data(), i, std::max(value, low));
     }
   }
+}
+
+// Decomposition of a crop whose region is found at run time: along each axis a product with a matrix of weights
+
+/// The positions of one axis in the input, [output].
+ValueId crop_positions(DecomposeContext& ctx, const AxisPlan& plan, ValueId begin, ValueId end) {
+  const auto last = static_cast<double>(plan.input - 1);
+  const double resized = plan.scale * static_cast<double>(plan.input);
+  std::vector<float> ramp;
+  for (std::int64_t at = 0; at < plan.output; ++at) {
+    ramp.push_back(static_cast<float>(resized == 1 ? last / 2 : static_cast<double>(at) * last / (resized - 1)));
+  }
+  const ValueId steps = ctx.constant(Tensor::from<float>(Shape{plan.output}, std::span<const float>(ramp)));
+  const ValueId first = ctx.add("Mul", {begin, ctx.scalar(DType::F32, last)});
+  return ctx.add("Add", {first, ctx.add("Mul", {ctx.add("Sub", {end, begin}), steps})});
+}
+
+/// The element that is nearest to each position.
+ValueId nearest_of(DecomposeContext& ctx, Rounding rounding, ValueId positions) {
+  switch (rounding) {
+    case Rounding::Floor: return ctx.add("Floor", {positions});
+    case Rounding::Ceil: return ctx.add("Ceil", {positions});
+    case Rounding::PreferCeil: return ctx.add("Floor", {ctx.add("Add", {positions, ctx.scalar(DType::F32, 0.5)})});
+    case Rounding::PreferFloor: break;
+  }
+  return ctx.add("Ceil", {ctx.add("Sub", {positions, ctx.scalar(DType::F32, 0.5)})});
+}
+
+/// What each input element, along the last axis, gives to each position: [output, input].
+ValueId crop_weights(DecomposeContext& ctx, const ResizeAttributes& attributes, ValueId positions, std::int64_t input) {
+  std::vector<float> places;
+  for (std::int64_t i = 0; i < input; ++i) places.push_back(static_cast<float>(i));
+  if (attributes.mode == Mode::Nearest) positions = nearest_of(ctx, attributes.rounding, positions);
+  const ValueId column = ctx.add("Unsqueeze", {positions, ctx.ints({1})});
+  const ValueId distance = ctx.add("Sub", {column, ctx.constant(Tensor::from<float>(Shape{input}, std::span<const float>(places)))});
+  const ValueId closeness = ctx.add("Sub", {ctx.scalar(DType::F32, 1), ctx.add("Abs", {distance})});
+  return ctx.add("Max", {closeness, ctx.scalar(DType::F32, 0)});
+}
+
+bool decompose_resize(DecomposeContext& ctx) {
+  const ResizeAttributes attributes(ctx.node);
+  const Type& input = ctx.type(ctx.input(0));
+  const bool crops = attributes.coordinates == Coordinates::CropAndResize && attributes.mode != Mode::Cubic && !attributes.antialias;
+  if (!crops || !kFloats.contains(input.dtype) || !input.is_static() || !ctx.output_type(0).is_static()) return false;
+  const auto rank = static_cast<std::int64_t>(input.shape->size());
+  const std::vector<std::int64_t> axes = axes_of(ctx.node, rank);
+  const auto count = std::ssize(axes);
+  const auto optional = [&](std::size_t i) { return ctx.has_input(i) ? ctx.constant(i) : nullptr; };
+  const std::vector<float> zeros(static_cast<std::size_t>(2 * count), 0.0F);
+  const Tensor whole = Tensor::from<float>(Shape{2 * count}, std::span<const float>(zeros));
+  if (optional(kScales) == nullptr && optional(kSizes) == nullptr) return false;
+  const std::vector<AxisPlan> plans = axis_plans(ctx.node, attributes, *known_shape(*input.shape), *known_shape(*ctx.output_type(0).shape),
+                                                 {&whole, optional(kScales), optional(kSizes)});
+  const auto cast = [&](ValueId value, DType to) { return ctx.add("Cast", {value}, {{"to", onnx_code(to)}}); };
+  const ValueId roi = cast(ctx.input(kRoi), DType::F32);
+  ValueId y = cast(ctx.input(0), DType::F32);
+  for (std::int64_t i = 0; i < count; ++i) {
+    const std::int64_t axis = axes[static_cast<std::size_t>(i)];
+    const AxisPlan& plan = plans[static_cast<std::size_t>(axis)];
+    if (plan.input == 1 && plan.output == 1) continue;
+    const auto bound = [&](std::int64_t at) { return ctx.add("Slice", {roi, ctx.ints({at}), ctx.ints({at + 1}), ctx.ints({0})}); };
+    const ValueId positions = crop_positions(ctx, plan, bound(i), bound(count + i));
+    std::vector<std::int64_t> swap(static_cast<std::size_t>(rank));
+    std::iota(swap.begin(), swap.end(), 0);
+    std::swap(swap[static_cast<std::size_t>(axis)], swap.back());
+    const ValueId weights = ctx.add("Transpose", {crop_weights(ctx, attributes, positions, plan.input)});
+    const ValueId product = ctx.add("MatMul", {ctx.add("Transpose", {y}, {{"perm", swap}}), weights});
+    // Behind the edges lies the extrapolation value.
+    const ValueId inside = ctx.add("And", {ctx.add("GreaterOrEqual", {positions, ctx.scalar(DType::F32, 0)}),
+                                           ctx.add("LessOrEqual", {positions, ctx.scalar(DType::F32, static_cast<double>(plan.input - 1))})});
+    const ValueId cropped = ctx.add("Where", {inside, product, ctx.scalar(DType::F32, attributes.extrapolation)});
+    y = ctx.add("Transpose", {cropped}, {{"perm", swap}});
+  }
+  ctx.set_output(0, cast(y, input.dtype));
+  return true;
 }
 
 void reference_resize(ReferenceContext& ctx) {
@@ -486,6 +566,7 @@ void define_resize(std::vector<OpDef>& ops) {
       .infer = infer_resize,
       .reference = reference_resize,
       .cost = cost_resize,
+      .decompose = decompose_resize,
   });
 }
 

@@ -1,6 +1,7 @@
 // TfIdfVectorizer: counts of known n-grams in sequences of integers or strings.
+#include "graph/ops/tf_idf.h"
+
 #include <algorithm>
-#include <map>
 
 #include "graph/ops/families.h"
 #include "graph/ops/movement.h"
@@ -9,17 +10,6 @@
 
 namespace naru {
 namespace {
-
-enum class Weighting { Tf, Idf, TfIdf };
-
-/// The n-grams that are looked for, with tokens as numbers: strings stand as their places in `words`.
-struct Grams {
-  Weighting weighting = Weighting::Tf;
-  std::int64_t shortest = 1, longest = 1, most_skips = 0;
-  std::map<std::string, std::int64_t> words;
-  std::map<std::vector<std::int64_t>, std::int64_t> columns;  ///< output column of each n-gram
-  std::int64_t width = 0;
-};
 
 [[noreturn]] void reject(const Node& node, const std::string& message) {
   fail(ErrorCode::InvalidModel, "{}: {}", node.label(), message);
@@ -42,6 +32,8 @@ std::vector<std::int64_t> pool_tokens(const Node& node, std::map<std::string, st
   }
   return tokens;
 }
+
+}  // namespace
 
 Grams grams_of(const Node& node) {
   Grams grams;
@@ -86,6 +78,8 @@ Grams grams_of(const Node& node) {
   }
   return grams;
 }
+
+namespace {
 
 void infer_tf_idf(InferContext& ctx) {
   require_type(ctx, 0, TypeSet{DType::I32, DType::I64, DType::String});

@@ -1,6 +1,7 @@
 // Data movement by indices: gathers, scatters, one-hot rows, reversals, triangles.
 #include <algorithm>
 
+#include "compiler/kernel/block_formats.h"
 #include "compiler/kernel/walk.h"
 
 namespace naru::kernel {
@@ -10,16 +11,19 @@ std::int64_t axis_of(const Lowering& lowering, std::int64_t otherwise = 0) {
   return positive_axis(lowering.node().attr_int_or("axis", otherwise), lowering.shape(0).rank());
 }
 
+/// The bits of a tensor's elements, which move without a look; of blocks, their bytes.
+Rep moved(const Rep& rep) { return is_block(rep.dtype) ? as_bytes(rep) : as_bits(rep); }
+
 void lower_gather(Lowering& lowering) {
-  const Rep data = lowering.input(0);
+  const Rep data = moved(lowering.input(0));
   const Rep indices = lowering.input(1);
   const std::int64_t axis = axis_of(lowering);
   const std::vector<std::int64_t> extents = {data.shape.numel(0, axis), indices.numel(),
                                              data.shape.numel(axis + 1, data.shape.rank())};
   Call call(lowering, "gather");
-  const Buffer x = call.read(as_bits(data));
+  const Buffer x = call.read(data);
   const Buffer i = call.read(indices);
-  const Buffer y = call.write(as_bits(lowering.output(0)));
+  const Buffer y = call.write(moved(lowering.output(0)));
   const Expr length = call.size(data.shape[axis]);
   const std::vector<Expr> shape = sizes(call, extents);
   const auto at = call.points(shape, extents);
@@ -243,6 +247,16 @@ void lower_trilu(Lowering& lowering) {
   call.launch(naru::to_string(input.shape));
 }
 
+/// Whole rows of blocks may be gathered.
+std::string refuses_gather(const NodeView& view, const Target& target) {
+  if (!is_block(view.dtype(0))) return refuses_types(view, target);
+  const std::int64_t rank = view.rank(0);
+  if (rank < 0 || positive_axis(view.node.attr_int_or("axis", 0), rank) == rank - 1) return "blocks that are taken apart";
+  if (std::string reason = refuses_size(view.type(0), target); !reason.empty()) return reason;
+  if (std::string reason = refuses_value(view.type(1), target); !reason.empty()) return reason;
+  return refuses_size(view.output_type(0), target);
+}
+
 std::string refuses_scatter(const NodeView& view, const Target& target) {
   if (std::string reason = refuses_types(view, target); !reason.empty()) return reason;
   const std::string reduction = view.node.attr_string_or("reduction", "none");
@@ -254,7 +268,7 @@ std::string refuses_scatter(const NodeView& view, const Target& target) {
 }  // namespace
 
 void add_gather_kernels(std::vector<KernelEntry>& table) {
-  table.push_back({"Gather", "gather", refuses_types, lower_gather});
+  table.push_back({"Gather", "gather", refuses_gather, lower_gather});
   table.push_back({"GatherElements", "gather", refuses_types, lower_gather_elements});
   table.push_back({"GatherND", "gather", refuses_types, lower_gather_nd});
   table.push_back({"ScatterElements", "scatter", refuses_scatter, lower_scatter_elements});

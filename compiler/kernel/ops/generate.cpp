@@ -1,4 +1,5 @@
-// Tensors made of little: constants, ranges, identities, shapes, window functions; running sums; top k.
+// Tensors made of little: constants, ranges, identities, shapes, window functions, seeded random numbers;
+// running sums; top k.
 #include <algorithm>
 
 #include "compiler/kernel/walk.h"
@@ -7,13 +8,18 @@
 namespace naru::kernel {
 namespace {
 
+/// Operators that ask for no more than the shape and type of their input.
+bool by_shape_alone(const Node& node) {
+  constexpr std::string_view kOps[] = {"EyeLike", "RandomNormalLike", "RandomUniformLike", "Shape", "Size"};
+  return std::find(std::begin(kOps), std::end(kOps), node.op->name) != std::end(kOps);
+}
+
 /// The value of a node whose inputs are all constant or do not matter: it is data of the program.
 void lower_known(Lowering& lowering) {
   const Node& node = lowering.node();
   std::vector<Datum> inputs;
   for (std::size_t i = 0; i < node.inputs.size(); ++i) {
     const Tensor* value = lowering.constant(i);
-    // Shape and Size ask for no more than the shape of their input.
     inputs.emplace_back(!node.has_input(i) ? Tensor() : value != nullptr ? *value : Tensor(lowering.dtype(i), lowering.shape(i)));
   }
   const std::vector<Datum> results = evaluate_node(node, inputs);
@@ -23,7 +29,8 @@ void lower_known(Lowering& lowering) {
 }
 
 std::string refuses_known(const NodeView& view, const Target& target) {
-  if (view.node.op->name != "Shape" && view.node.op->name != "Size" && view.node.op->name != "EyeLike") {
+  if (view.node.op->nondeterministic && !view.node.has("seed")) return "each run draws other numbers";
+  if (!by_shape_alone(view.node)) {
     for (std::size_t i = 0; i < view.input_count(); ++i) {
       if (std::string reason = refuses_variable(view, {i}); !reason.empty()) return reason;
     }
@@ -152,7 +159,7 @@ void lower_bit_cast(Lowering& lowering) {
 
 void add_generate_kernels(std::vector<KernelEntry>& table) {
   for (const char* op : {"Constant", "EyeLike", "Range", "Shape", "Size", "MelWeightMatrix", "HannWindow", "HammingWindow",
-                         "BlackmanWindow"}) {
+                         "BlackmanWindow", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}) {
     table.push_back({op, "data of the program", refuses_known, lower_known});
   }
   table.push_back({"ConstantOfShape", "data of the program", refuses_filled, lower_filled});

@@ -5,6 +5,7 @@
 
 #include "compiler/kernel/interpret.h"
 #include "graph/evaluate.h"
+#include "graph/scalar.h"
 #include "naru/error.h"
 
 namespace naru::test {
@@ -102,6 +103,76 @@ void add_products(std::vector<NamedCase>& cases) {
   });
 }
 
+void add_counts(std::vector<NamedCase>& cases) {
+  add(cases, "TfIdfVectorizer", [](Case& t) {
+    const ValueId x = t.graph.add_constant("x", Tensor::from<std::int32_t>(Shape{2, 6}, {1, 1, 3, 3, 3, 7, 8, 6, 7, 5, 6, 8}));
+    t.output(t.add("TfIdfVectorizer", {x},
+                   {{"mode", std::string("TFIDF")}, {"min_gram_length", std::int64_t{1}}, {"max_gram_length", std::int64_t{2}},
+                    {"max_skip_count", std::int64_t{5}}, {"ngram_counts", Ints{0, 4}}, {"ngram_indexes", Ints{0, 1, 2, 3, 4, 5, 2}},
+                    {"pool_int64s", Ints{2, 3, 5, 4, 5, 6, 7, 8, 6, 7}}, {"weights", std::vector<float>{1, 2, 3, 4, 5, 6}}}));
+  });
+}
+
+/// Rows of blocks of any content; the fields at `scales` hold float16 numbers of a sane size.
+Tensor random_blocks(Case& t, DType format, std::int64_t rows, std::int64_t columns, std::initializer_list<std::int64_t> scales) {
+  Tensor blocks(format, Shape{rows, columns});
+  std::byte* bytes = blocks.mutable_data();
+  for (std::int64_t i = 0; i < blocks.size_bytes(); ++i) bytes[i] = static_cast<std::byte>(t.random.integer(0, 255));
+  const std::int64_t size = dtype_info(format).block_bytes;
+  for (std::int64_t block = 0; block < blocks.size_bytes(); block += size) {
+    for (const std::int64_t at : scales) store_f64(DType::F16, bytes + block + at, 0, static_cast<double>(t.random.integer(1, 10)) * 1e-4);
+  }
+  return blocks;
+}
+
+void add_blocks(std::vector<NamedCase>& cases) {
+  struct Format {
+    DType dtype;
+    std::initializer_list<std::int64_t> scales;
+  };
+  for (const Format& format : {Format{DType::Q4_0, {0}}, Format{DType::Q4_1, {0, 2}}, Format{DType::Q5_0, {0}}, Format{DType::Q5_1, {0, 2}},
+                               Format{DType::Q8_0, {0}}, Format{DType::Q2_K, {80, 82}}, Format{DType::Q3_K, {108}},
+                               Format{DType::Q4_K, {0, 2}}, Format{DType::Q5_K, {0, 2}}, Format{DType::Q6_K, {208}}}) {
+    const std::string name(naru::to_string(format.dtype));
+    add(cases, "block product " + name, [&](Case& t) {
+      const ValueId w = t.graph.add_constant("w", random_blocks(t, format.dtype, 5, 512, format.scales));
+      t.output(t.add("naru.FusedMatMul", {t.input({2, 7, 512}), w, t.input({5})}, {{"transB", std::int64_t{1}}}));
+    });
+    add(cases, "rows of " + name, [&](Case& t) {
+      const ValueId table = t.graph.add_constant("w", random_blocks(t, format.dtype, 6, 256, format.scales));
+      const ValueId rows = t.graph.add_constant("i", Tensor::from<std::int32_t>(Shape{3}, {4, 0, 4}));
+      t.output(t.add("naru.Dequantize", {t.add("Gather", {table, rows})}));
+    });
+  }
+}
+
+void add_paged_attention(std::vector<NamedCase>& cases) {
+  struct Variant {
+    const char* name;
+    DType cache;
+    Attributes attributes;
+    bool sinks;
+  };
+  for (const Variant& variant : {Variant{"of f16", DType::F16, {}, false},
+                                 Variant{"in a window", DType::F32, {{"window", std::int64_t{3}}, {"softcap", 2.0f}}, false},
+                                 Variant{"with sinks", DType::BF16, {{"causal", std::int64_t{0}}}, true}}) {
+    add(cases, std::string("PagedAttention ") + variant.name, [&](Case& t) {
+      // Two sequences: 5 new rows of 9 tokens, and 1 of 2; heads of 32 and values of 16.
+      const auto ints = [&](const Shape& shape, std::initializer_list<std::int32_t> values) {
+        return t.graph.add_constant("n", Tensor::from<std::int32_t>(shape, values));
+      };
+      std::vector<ValueId> inputs = {t.input({6, 4 * 32}), t.input({6, 2 * 32}), t.input({6, 2 * 16}),
+                                     t.input({5, 4, 2, 32}, -1, 1, variant.cache), t.input({5, 4, 2, 16}, -1, 1, variant.cache),
+                                     ints({3}, {0, 5, 6}), ints({2}, {9, 2}), ints({2, 3}, {3, 0, 4, 1, -7, 99})};
+      if (variant.sinks) inputs.push_back(t.input({4}));
+      Attributes attributes = variant.attributes;
+      attributes["heads"] = std::int64_t{4};
+      attributes["kv_heads"] = std::int64_t{2};
+      for (const ValueId id : t.add_multi("naru.PagedAttention", inputs, 3, attributes)) t.output(id);
+    });
+  }
+}
+
 }  // namespace
 
 std::vector<NamedCase> kernel_cases() {
@@ -110,6 +181,9 @@ std::vector<NamedCase> kernel_cases() {
   add_movement(cases);
   add_reductions(cases);
   add_products(cases);
+  add_counts(cases);
+  add_blocks(cases);
+  add_paged_attention(cases);
   return cases;
 }
 
