@@ -45,8 +45,9 @@ std::vector<Pass> specialised_pipeline() {
   constexpr int kFold = 1;
   return {
       {"fold_constants", fold_constants, kFold},   {"fold_branches", fold_branches, kFold},
-      {"narrow_captures", narrow_captures, kFold}, {"simplify_movement", simplify_movement, kFold},
-      {"extend_post_ops", extend_post_ops},        {"eliminate_dead", eliminate_dead},
+      {"unroll_loops", unroll_loops, kFold},       {"narrow_captures", narrow_captures, kFold},
+      {"simplify_movement", simplify_movement, kFold}, {"extend_post_ops", extend_post_ops},
+      {"eliminate_dead", eliminate_dead},
   };
 }
 

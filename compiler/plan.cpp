@@ -79,12 +79,14 @@ enum class Known : std::uint8_t {
 };
 
 /// A node whose shapes follow from run-time values costs less on the host than a second plan when
-/// it moves no more than this.
+/// it moves no more than this. Under `strict` the host is no choice.
 constexpr std::int64_t kSmallBytes = 64 << 10;
 
 class Classifier {
  public:
-  explicit Classifier(const Graph& graph) : graph_(graph), known_(graph.values.size(), Known::No) {
+  /// What moves no more than `host_bytes` goes to the host rather than into a plan of its own.
+  Classifier(const Graph& graph, std::int64_t host_bytes)
+      : graph_(graph), host_bytes_(host_bytes), known_(graph.values.size(), Known::No) {
     for (std::size_t i = 0; i < graph.values.size(); ++i) {
       if (graph.values[i].is_constant()) known_[i] = Known::Shape;
     }
@@ -129,10 +131,11 @@ class Classifier {
       return id == kNoValue || graph_.value(id).type.is_static();
     });
     if (outputs_static) return Role::Placed;
-    return bytes <= kSmallBytes ? Role::Host : Role::Later;
+    return bytes <= host_bytes_ ? Role::Host : Role::Later;
   }
 
   const Graph& graph_;
+  std::int64_t host_bytes_;
   std::vector<Known> known_;
 };
 
@@ -283,7 +286,7 @@ Plan make_plan(const Graph& graph, std::span<const InputBinding> bindings,
   plan.specialise_ns = ns_since(start);
 
   start = Clock::now();
-  std::vector<Role> roles = Classifier(plan.graph).run();
+  std::vector<Role> roles = Classifier(plan.graph, options.strict ? -1 : kSmallBytes).run();
   std::vector<NodePlacement> placements = place(plan.graph, roles, devices, options.place);
   for (std::size_t i = 0; i < roles.size(); ++i) {
     if (roles[i] == Role::Later) continue;

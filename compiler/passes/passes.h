@@ -16,6 +16,10 @@ bool fold_constants(Graph& graph);
 /// Puts the branch that a constant condition chooses in place of its If.
 bool fold_branches(Graph& graph);
 
+/// Puts the iterations of a Scan or Loop one after another where their number is known and small: shapes are
+/// then known throughout, and devices run what the host would have had to drive.
+bool unroll_loops(Graph& graph);
+
 /// Moves constant captures into the sub-graphs, merges equal ones, drops those nothing uses.
 bool narrow_captures(Graph& graph);
 

@@ -1,4 +1,4 @@
-// fold_branches and narrow_captures: sub-graphs lose what the outer graph knows about them.
+// fold_branches, unroll_loops and narrow_captures: sub-graphs lose what the outer graph knows about them.
 #include <gtest/gtest.h>
 
 #include "compiler/passes/passes.h"
@@ -73,6 +73,63 @@ TEST(FoldBranches, ABranchThatReturnsACaptureIsAnAlias) {
     output %y
   )",
                  "Relu");
+}
+
+/// A running sum over the rows of %x, from the last where `reversed`, that also doubles what it captures.
+std::string scan_of(const std::string& rows, bool reversed) {
+  return R"(
+  input %start: f32[3] input %x: f32[)" +
+         rows + R"(,3] input %k: f32[]
+  %last, %sums = Scan(%start, %x) captures(%k) {
+    body=graph "body" {
+      input %state: f32[3] input %row: f32[3] input %scale: f32[]
+      %t = Mul(%row, %scale) %next = Add(%state, %t) %out = Neg(%next)
+      output %next output %out
+    },
+    num_scan_inputs=1, scan_input_directions=[)" +
+         (reversed ? "1" : "0") + R"(], scan_output_axes=[1]
+  } "sum"
+  output %last output %sums)";
+}
+
+TEST(UnrollLoops, AScanOfFewSlicesBecomesItsBodies) {
+  const std::string step = "Slice Squeeze Mul Add Neg ";
+  expect_rewrite(unroll_loops, scan_of("2", false), step + step + "Unsqueeze Unsqueeze Concat Identity Identity");
+  expect_rewrite(unroll_loops, scan_of("2", true), step + step + "Unsqueeze Unsqueeze Concat Identity Identity");
+}
+
+TEST(UnrollLoops, WhatIsOpenOrLongStays) {
+  expect_rewrite(unroll_loops, scan_of("n", false), "Scan");
+  expect_rewrite(unroll_loops, scan_of("1000", false), "Scan", 1e-3);
+}
+
+/// A Loop that adds its counter to what it carries, under `condition`.
+std::string loop_of(const std::string& trips, const std::string& condition) {
+  return R"(
+  input %start: i64[2] input %flag: bool[]
+  const %trips: i64[] = {)" +
+         trips + R"(}
+  %end, %seen = Loop(%trips, %flag, %start) {
+    body=graph "body" {
+      input %i: i64[] input %go: bool[] input %v: i64[2]
+      const %yes: bool[] = {true}
+      %w = Add(%v, %i) %stay = Identity()" +
+         condition + R"()
+      output %stay output %w output %v
+    }
+  } "count"
+  output %end output %seen)";
+}
+
+TEST(UnrollLoops, ALoopThatStartsForCertainIsUnrolled) {
+  Graph graph = graph_of(loop_of("3", "%go"));
+  graph.value(graph.inputs[1]).constant = Tensor::scalar(true);
+  graph.inputs.pop_back();
+  const Graph before = graph;
+  testing::run(graph, unroll_loops);
+  EXPECT_EQ(ops_of(graph).find("Loop"), std::string::npos) << ops_of(graph);
+  expect_equal(before, graph);
+  expect_rewrite(unroll_loops, loop_of("3", "%go"), "Loop");
 }
 
 TEST(NarrowCaptures, ConstantsMoveInside) {

@@ -72,12 +72,13 @@ std::unique_ptr<CaseExecutor> make_executor(std::string_view name) {
     return make_device_executor(std::string(name.substr(kDevice.size())));
   }
   constexpr std::pair<std::string_view, EngineMode> kModes[] = {
-      {"engine:", EngineMode::Optimised}, {"loaded:", EngineMode::Loaded}, {"saved:", EngineMode::Saved}};
+      {"engine:", EngineMode::Optimised}, {"loaded:", EngineMode::Loaded}, {"saved:", EngineMode::Saved},
+      {"strict:", EngineMode::Strict}};
   for (const auto& [prefix, mode] : kModes) {
     if (name.starts_with(prefix)) return make_engine_executor(std::string(name.substr(prefix.size())), mode);
   }
   fail(ErrorCode::InvalidArgument,
-       "executor: got '{}', expected interpreter, optimised, folded, decomposed, or one of device, engine, loaded and saved with :<id>", name);
+       "executor: got '{}', expected interpreter, optimised, folded, decomposed, or one of device, engine, loaded, saved and strict with :<id>", name);
 }
 
 }  // namespace naru

@@ -1,6 +1,8 @@
 // An executor that takes a case the whole way: passes, placement, plans, scheduler, device.
 #include "tests/onnx/engine_executor.h"
 
+#include <algorithm>
+
 #include "graph/serialize.h"
 #include "runtime/engine_impl.h"
 
@@ -14,16 +16,27 @@ class EngineExecutor final : public CaseExecutor {
   std::vector<Datum> run(const Graph& graph, std::span<const Datum> inputs) override {
     const Model model = make_model(engine_.impl(), mode_ == EngineMode::Saved ? reloaded(graph) : graph, {});
     const std::vector<Datum> values(inputs.begin(), inputs.end());
-    on_host_.clear();
-    for (const PlacementRow& row : model.placement(values)) {
-      if (row.device == "host") on_host_.push_back(row.op + ": " + row.reason);
-    }
-    return model.create_session().run(values);
+    engine_.clear_log();
+    std::vector<Datum> outputs = model.create_session().run(values);
+    note_host_steps(model.placement(values));
+    return outputs;
   }
 
   std::vector<std::string> on_host() const override { return on_host_; }
 
  private:
+  /// What the host ran, in plans made at run time and in sub-graphs too; `rows` know why.
+  void note_host_steps(const std::vector<PlacementRow>& rows) {
+    on_host_.clear();
+    const EventLog::Snapshot log = engine_.impl()->log.snapshot();
+    for (const LogRecord& record : log.records) {
+      if (record.kind != EventKind::Step || record.device >= 0) continue;
+      const auto row = std::find_if(rows.begin(), rows.end(), [&](const PlacementRow& r) { return r.node == log.strings[record.name]; });
+      const std::string reason = row == rows.end() ? "in a plan made at run time" : row->reason;
+      on_host_.push_back(log.strings[record.op] + ": " + reason);
+    }
+  }
+
   static Graph reloaded(const Graph& graph) {
     const auto bytes = std::make_shared<const std::vector<std::byte>>(naru_bytes(graph));
     return load_naru(*bytes, bytes, {.verify_hashes = true});
@@ -33,6 +46,7 @@ class EngineExecutor final : public CaseExecutor {
     EngineOptions options;
     options.devices = {id};
     if (mode == EngineMode::Loaded) options.optimisation = 0;
+    options.strict = mode == EngineMode::Strict;
     return options;
   }
 

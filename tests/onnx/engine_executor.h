@@ -14,6 +14,7 @@ enum class EngineMode : std::uint8_t {
   Loaded,     ///< the graph as loaded, without passes
   Optimised,  ///< the graph at the optimisation level of its users
   Saved,      ///< as Optimised, after a round trip of the graph through a container
+  Strict,     ///< as Optimised; what would fall to the host is unsupported
 };
 
 /// Runs whole graphs by an engine on device `id`.
