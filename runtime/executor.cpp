@@ -46,7 +46,8 @@ struct Executor::Entry {
   Plan plan;
   std::unique_ptr<Executor> rest;
   std::unordered_map<const Graph*, std::unique_ptr<Executor>> subgraphs;
-  std::once_flag built;
+  std::mutex building;
+  std::atomic<bool> built = false;
 };
 
 Executor::Executor(std::shared_ptr<const Graph> graph, std::vector<Device*> devices,
@@ -101,14 +102,18 @@ std::shared_ptr<Executor::Entry> Executor::entry_for(const std::vector<Datum>& i
     }
   }
   // Whoever comes first builds; others for the same shapes wait for it. A failed build leaves the
-  // flag unset, so the entry must go: the next request tries again.
+  // entry as it was, and it must go: the next request tries again.
   try {
-    std::call_once(entry->built, [&] {
-      const std::shared_ptr<Entry> made = build(key, context);
-      entry->plan = std::move(made->plan);
-      entry->rest = std::move(made->rest);
-      entry->subgraphs = std::move(made->subgraphs);
-    });
+    if (!entry->built.load(std::memory_order_acquire)) {
+      const std::lock_guard lock(entry->building);
+      if (!entry->built.load(std::memory_order_relaxed)) {
+        const std::shared_ptr<Entry> made = build(key, context);
+        entry->plan = std::move(made->plan);
+        entry->rest = std::move(made->rest);
+        entry->subgraphs = std::move(made->subgraphs);
+        entry->built.store(true, std::memory_order_release);
+      }
+    }
   } catch (...) {
     const std::lock_guard lock(mutex_);
     entries_.remove(entry);

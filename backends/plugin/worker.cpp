@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <csignal>
 #include <deque>
 #include <memory>
@@ -51,6 +52,7 @@ class Worker {
 
   void answer(int channel, Message& message) {
     Reply reply;
+    answered_.load(std::memory_order_acquire);
     try {
       reply = handle(message);
     } catch (const Error& error) {
@@ -60,6 +62,7 @@ class Worker {
       reply.message.code = NARU_OUT_OF_MEMORY;
       reply.message.payload = "plug-in worker: the host refused an allocation";
     }
+    answered_.fetch_add(1, std::memory_order_acq_rel);
     reply.message.call = message.call;
     std::vector<int> descriptors;
     if (reply.memory != nullptr) descriptors.push_back(reply.memory->descriptor());
@@ -217,6 +220,9 @@ class Worker {
   }
 
   int control_;
+  /// The host orders calls of different channels by their answers, through the kernel; this orders them for
+  /// the threads of this process, too.
+  std::atomic<std::uint64_t> answered_ = 0;
   std::unique_ptr<Library> library_;
   std::unique_ptr<DirectLink> link_;
   std::map<std::uint64_t, std::unique_ptr<SharedMemory>> fragments_;  ///< control loop only

@@ -2,6 +2,7 @@
 #include "runtime/text/grammar/automaton.h"
 
 #include <algorithm>
+#include <string_view>
 
 #include "graph/fail.h"
 
@@ -32,10 +33,15 @@ Automaton::Automaton(Rules rules) : root_(rules.root) {
   start_ = intern(std::move(stacks));
 }
 
+std::size_t Automaton::HashStacks::operator()(const std::vector<Node>& stacks) const noexcept {
+  return std::hash<std::string_view>()({reinterpret_cast<const char*>(stacks.data()), stacks.size() * sizeof(Node)});
+}
+
 void Automaton::reset() {
   nodes_.assign(1, {});
   visited_.assign(1, 0);
   node_of_.clear();
+  followers_.clear();
   states_.clear();
   state_of_.clear();
 }
@@ -91,6 +97,16 @@ void Automaton::expand(std::uint32_t position, Node below, std::vector<Node>& ou
   }
 }
 
+const std::vector<Automaton::Node>& Automaton::followers(Node node) {
+  const auto found = followers_.find(node);
+  if (found != followers_.end()) return found->second;
+  const StackNode stack = nodes_[node];
+  std::vector<Node> after;
+  begin_round();
+  expand(stack.position + 1, stack.below, after);
+  return followers_.emplace(node, std::move(after)).first->second;
+}
+
 Automaton::State Automaton::intern(std::vector<Node> stacks) {
   if (stacks.empty()) return kDead;
   std::sort(stacks.begin(), stacks.end());
@@ -111,13 +127,11 @@ Automaton::State Automaton::next(State state, std::uint8_t byte) {
   if (state == kDead) return kDead;
   if (const State known = states_[state].next[byte]; known != kUnknown) return known;
   std::vector<Node> stacks;
-  begin_round();
   // The bytes around `byte` that every element takes or refuses as it does.
   std::uint8_t first = 0, last = 255;
   for (const Node node : states_[state].stacks) {
     if (node == kBottom) continue;
-    const StackNode stack = nodes_[node];
-    const Element& element = program_[stack.position];
+    const Element& element = program_[nodes_[node].position];
     if (byte < element.low) {
       last = std::min<std::uint8_t>(last, element.low - 1);
     } else if (byte > element.high) {
@@ -125,7 +139,8 @@ Automaton::State Automaton::next(State state, std::uint8_t byte) {
     } else {
       first = std::max(first, element.low);
       last = std::min(last, element.high);
-      expand(stack.position + 1, stack.below, stacks);
+      const std::vector<Node>& after = followers(node);
+      stacks.insert(stacks.end(), after.begin(), after.end());
     }
   }
   const State result = intern(std::move(stacks));

@@ -4,7 +4,6 @@
 
 #include <array>
 #include <cstdint>
-#include <map>
 #include <unordered_map>
 #include <vector>
 
@@ -62,13 +61,20 @@ class Automaton {
   std::vector<std::vector<std::uint32_t>> alternatives_;  ///< positions, by rule
   RuleId root_;
 
+  /// The stacks that wait for a byte once `node` has got its own.
+  const std::vector<Node>& followers(Node node);
+
   std::vector<StackNode> nodes_;
   std::vector<std::uint64_t> visited_;  ///< the last round that visited each node
   std::uint64_t round_ = 0;
   std::size_t visits_ = 0;
   std::unordered_map<std::uint64_t, Node> node_of_;
   std::vector<StateData> states_;
-  std::map<std::vector<Node>, State> state_of_;
+  std::unordered_map<Node, std::vector<Node>> followers_;
+  struct HashStacks {
+    std::size_t operator()(const std::vector<Node>& stacks) const noexcept;
+  };
+  std::unordered_map<std::vector<Node>, State, HashStacks> state_of_;
   State start_ = 0;
 };
 
