@@ -55,6 +55,13 @@ TEST(KernelText, PrintsBothDialects) {
 
 TEST(KernelBounds, AcceptsWhatStaysInside) { EXPECT_NO_THROW(check_bounds(shifted(10, 1, 11))); }
 
+TEST(KernelBounds, KnowsTheLastStepOfALoop) {
+  Builder builder("strides");
+  const Buffer y = builder.buffer("y", Element::F32, true);
+  builder.loop(0, 20, 8, [&](const Expr& i) { builder.store(y, i, splat(literal(Element::F32, 0), 4)); });
+  EXPECT_NO_THROW(check_bounds(launch_of(builder, {20})));
+}
+
 TEST(KernelBounds, NamesTheAccessThatMayLeave) {
   try {
     check_bounds(shifted(10, 1, 10));

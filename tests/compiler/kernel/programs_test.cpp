@@ -189,11 +189,11 @@ std::vector<NamedCase> kernel_cases() {
 
 namespace {
 
-TEST(KernelPrograms, ComputeWhatReferencesCompute) {
+void expect_references(const kernel::Target& target) {
   for (const NamedCase& named : kernel_cases()) {
     SCOPED_TRACE(named.name);
     const Graph& graph = named.test.graph;
-    const std::vector<Tensor> got = kernel::interpret(lower(named.test), graph, named.test.feeds);
+    const std::vector<Tensor> got = kernel::interpret(lower(named.test, target), graph, named.test.feeds);
     const std::vector<Datum> expected = evaluate(graph, std::vector<Datum>(named.test.feeds.begin(), named.test.feeds.end()));
     ASSERT_EQ(got.size(), expected.size());
     for (std::size_t i = 0; i < got.size(); ++i) {
@@ -201,6 +201,14 @@ TEST(KernelPrograms, ComputeWhatReferencesCompute) {
       expect_close(got[i], expected[i].tensor, {1e-5, narrow ? 1e-2 : 1e-4});
     }
   }
+}
+
+TEST(KernelPrograms, ComputeWhatReferencesCompute) { expect_references({}); }
+
+TEST(KernelPrograms, ComputeItWhereItemsAreLanes) {
+  kernel::Target target;
+  target.vector_lanes = 1;
+  expect_references(target);
 }
 
 TEST(KernelPrograms, SharesOneKernelBetweenShapes) {
