@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -146,6 +147,9 @@ class Device {
   /// until the event is done.
   virtual EventPtr submit(Submission submission) = 0;
 };
+
+/// The index of a device that stands behind the colon of an id: digits alone, nothing before or after them.
+std::optional<int> parse_device_index(std::string_view target);
 
 /// A kind of device. Stateless.
 class Backend {

@@ -11,6 +11,14 @@ namespace naru {
 #include "backends.def"
 #undef BACKEND
 
+std::optional<int> parse_device_index(std::string_view target) {
+  int index = 0;
+  const char* const last = target.data() + target.size();
+  const auto [end, error] = std::from_chars(target.data(), last, index);
+  if (error != std::errc{} || end != last || index < 0) return std::nullopt;
+  return index;
+}
+
 std::unique_ptr<Device> Backend::open_named(std::string_view target, const DeviceOptions&) const {
   fail(ErrorCode::InvalidArgument, "device '{}:{}': got index '{}', expected a number", name(), target, target);
 }
@@ -56,18 +64,16 @@ const Backend& backend_of(std::string_view id, std::string_view name) {
 
 std::unique_ptr<Device> open_device(std::string_view id, const DeviceOptions& options) {
   const auto [name, target] = split(id);
-  int index = 0;
-  const auto [end, error] = std::from_chars(target.data(), target.data() + target.size(), index);
-  const bool is_index = error == std::errc{} && end == target.data() + target.size() && index >= 0;
+  const std::optional<int> index = parse_device_index(target);
   const Backend& backend = backend_of(id, name);
-  if (!is_index) return backend.open_named(target, options);
+  if (!index) return backend.open_named(target, options);
   const auto devices = backend.devices();
-  if (static_cast<std::size_t>(index) >= devices.size()) {
+  if (static_cast<std::size_t>(*index) >= devices.size()) {
     fail(ErrorCode::InvalidArgument, "device '{}': backend {} has {} devices", id, name, devices.size());
   }
-  const DeviceInfo& info = devices[static_cast<std::size_t>(index)];
+  const DeviceInfo& info = devices[static_cast<std::size_t>(*index)];
   if (!info.available) fail(ErrorCode::Unsupported, "device '{}': {}", id, info.unavailable_reason);
-  return backend.open(index, options);
+  return backend.open(*index, options);
 }
 
 std::unique_ptr<Device> open_compiler(std::string_view target) {

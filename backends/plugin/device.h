@@ -5,8 +5,8 @@
 #include <mutex>
 
 #include "backends/backend.h"
+#include "backends/fence.h"
 #include "backends/host_queue.h"
-#include "backends/plugin/fence.h"
 #include "backends/plugin/library.h"
 #include "backends/plugin/link.h"
 #include "backends/plugin/memory.h"

@@ -6,7 +6,7 @@
 #include <mutex>
 #include <string>
 
-namespace naru::plugin {
+namespace naru {
 
 /// After kFaults faults within kWindow the fence is up for good. Thread-safe.
 class Fence {
@@ -19,20 +19,23 @@ class Fence {
     const auto now = std::chrono::steady_clock::now();
     faults_.push_back(now);
     while (!faults_.empty() && now - faults_.front() > kWindow) faults_.pop_front();
-    last_ = text;
-    up_ = up_ || faults_.size() >= kFaults;
+    if (faults_.size() >= kFaults && reason_.empty()) reason_ = "fenced after " + std::to_string(kFaults) + " faults, the last: " + text;
+  }
+  /// Raises the fence for good, whatever was counted.
+  void close(std::string reason) {
+    const std::lock_guard lock(mutex_);
+    if (reason_.empty()) reason_ = std::move(reason);
   }
   /// Why no work is taken; empty when it is.
   std::string reason() const {
     const std::lock_guard lock(mutex_);
-    return up_ ? "fenced after " + std::to_string(kFaults) + " faults, the last: " + last_ : std::string();
+    return reason_;
   }
 
  private:
   mutable std::mutex mutex_;
   std::deque<std::chrono::steady_clock::time_point> faults_;
-  std::string last_;
-  bool up_ = false;
+  std::string reason_;  // empty while the fence is down
 };
 
-}  // namespace naru::plugin
+}  // namespace naru
