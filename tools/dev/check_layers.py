@@ -21,10 +21,12 @@ COMPILER = INTERFACE + ("compiler/",)
 RUNTIME = COMPILER + ("runtime/",)
 ALLOWED = {
     "graph/": GRAPH,
-    # host_queue.h and generated/ are what backends share that run work on host threads, and kernels of
+    # fence.h, host_queue.h and generated/ are what backends share that run work on host threads, and kernels of
     # compiler/kernel; the kernel compiler itself knows graph/ alone.
     "backends/*/": GRAPH
-    + ("backends/include/", "backends/backend.h", "backends/host_queue.h", "backends/generated/", "compiler/kernel/", "{own}"),
+    + ("backends/include/", "backends/backend.h", "backends/fence.h", "backends/host_queue.h", "backends/generated/", "compiler/kernel/", "{own}"),
+    # The simulated NPU is a device of its own: it knows nothing of Naru.
+    "backends/npu_sim/": ("{own}",),
     "compiler/kernel/": GRAPH + ("compiler/kernel/",),
     "backends/": INTERFACE + ("backends/host_queue.h",),
     "compiler/": COMPILER,
@@ -50,7 +52,7 @@ LIBRARY_ROOMS = ("graph/", "backends/", "compiler/", "runtime/")
 # Headers of one vendor or library, and the only places that may include them.
 CONFINED = (
     ("oneDNN", r"(oneapi/dnnl/|dnnl)", ("backends/cpu/",)),
-    ("OpenCL", r"CL/", ("backends/opencl/",)),
+    ("OpenCL", r"CL/", ("backends/opencl/", "backends/npu_sim/icd/", "tests/npu/")),
     ("CUDA", r"(cuda|cublas|cudnn|cufft|nvrtc|nvml|nvJitLink|cooperative_groups|cub/)", ("backends/cuda/", "tests/backends/cuda/", "tests/compiler/kernel/nvrtc")),
     ("protobuf", r"(google/protobuf/|(.*/)?[\w-]+\.pb\.h)", ("graph/import/", "graph/export/")),
     ("FlatBuffers", r"(flatbuffers/|(.*/)?\w+_generated\.h)", ("graph/serialize", "tests/graph/serialize")),
@@ -167,7 +169,8 @@ def layer_of(path: str) -> tuple[str, ...] | None:
     parts = path.split("/")
     own, rule = sample_folder(path), "tools/samples/*/"
     if len(parts) > 2 and parts[0] == "backends" and parts[1] != "include":
-        own, rule = f"backends/{parts[1]}/", "backends/*/"
+        own = f"backends/{parts[1]}/"
+        rule = own if own in ALLOWED else "backends/*/"
     if path.startswith("compiler/kernel/"):
         return ALLOWED["compiler/kernel/"]
     if own is not None:
