@@ -111,7 +111,8 @@ DeviceInfo Profile::info(int index) const {
   info.host_memory = host_memory;
   if (fp64) info.features.emplace_back("fp64");
   if (fp16) info.features.emplace_back("fp16");
-  for (const char* extension : {"cl_khr_integer_dot_product", "cl_khr_subgroups", "cl_khr_command_buffer", "cl_khr_il_program"}) {
+  for (const char* extension : {"cl_khr_integer_dot_product", "cl_khr_subgroups", "cl_khr_command_buffer", "cl_khr_il_program",
+                                "cl_naru_simulated_time"}) {
     if (has(extension)) info.features.emplace_back(extension);
   }
   // On a CPU device the cpu backend is the better choice.
@@ -131,7 +132,8 @@ std::vector<Profile> find_devices() {
   check(api().GetPlatformIDs(count, platforms.data(), nullptr), "listing platforms");
   for (const cl_platform_id platform : platforms) {
     // Whether ALL holds CUSTOM devices depends on the version of the standard.
-    for (const cl_device_type type : {cl_device_type{CL_DEVICE_TYPE_ALL}, cl_device_type{CL_DEVICE_TYPE_CUSTOM}}) {
+    for (const cl_device_type type : {cl_device_type{CL_DEVICE_TYPE_ALL}, cl_device_type{CL_DEVICE_TYPE_ACCELERATOR},
+                                      cl_device_type{CL_DEVICE_TYPE_CUSTOM}}) {
       for (const cl_device_id id : ids_of(platform, type)) {
         const bool known = std::any_of(profiles.begin(), profiles.end(), [&](const Profile& p) { return p.device == id; });
         if (!known) profiles.push_back(describe(platform, id));
