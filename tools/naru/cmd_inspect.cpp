@@ -20,6 +20,7 @@ struct InspectCommand {
   std::string model;
   DeviceChoice device;
   InputOptions input;
+  bool can_run = false;
   bool json = false;
 };
 
@@ -29,11 +30,18 @@ struct OpRow {
   double bytes = 0;
 };
 
+/// What a device says about one node.
+struct CanRunRow {
+  std::string node, op, type;
+  Verdict verdict;
+};
+
 /// What a device says about each operator: nodes taken natively, generically, refused and why.
 struct DeviceView {
   std::string id;
   std::int64_t native = 0, generic = 0, refused = 0;
   std::map<std::string, std::int64_t> reasons;  ///< of refusals: "op: reason" -> nodes
+  std::vector<CanRunRow> rows;
 };
 
 struct Inspection {
@@ -94,6 +102,9 @@ std::vector<DeviceView> ask_devices(const Graph& graph, const Engine::Impl& engi
     view.id = device->info().id;
     const std::vector<Verdict> verdicts = device->support(graph);
     for (std::size_t i = 0; i < verdicts.size(); ++i) {
+      const Node& node = graph.nodes[i];
+      const ValueId first = node.outputs.empty() ? kNoValue : node.outputs.front();
+      view.rows.push_back({node.name, node.op->full_name(), first == kNoValue ? "-" : to_string(graph.value(first).type), verdicts[i]});
       if (verdicts[i].tier == Tier::Native) ++view.native;
       if (verdicts[i].tier == Tier::Generic) ++view.generic;
       if (verdicts[i].tier != Tier::None) continue;
@@ -136,6 +147,17 @@ nlohmann::json ports_json(const std::vector<PortInfo>& ports) {
   return list;
 }
 
+const char* name_of(Tier tier) { return tier == Tier::Native ? "native" : tier == Tier::Generic ? "generic" : "no"; }
+
+nlohmann::json can_run_json(const DeviceView& view) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const CanRunRow& row : view.rows) {
+    list.push_back({{"node", row.node}, {"op", row.op}, {"type", row.type}, {"tier", name_of(row.verdict.tier)},
+                    {"reason", row.verdict.reason}, {"seconds", row.verdict.seconds}});
+  }
+  return list;
+}
+
 void print_json(const Model& model, const Inspection& inspection) {
   nlohmann::json json = {{"name", model.name()},
                          {"inputs", ports_json(model.inputs())},
@@ -151,7 +173,7 @@ void print_json(const Model& model, const Inspection& inspection) {
   }
   for (const DeviceView& view : inspection.devices) {
     json["devices"].push_back({{"id", view.id}, {"native", view.native}, {"generic", view.generic},
-                               {"refused", view.refused}, {"reasons", view.reasons}});
+                               {"refused", view.refused}, {"reasons", view.reasons}, {"nodes", can_run_json(view)}});
   }
   if (inspection.memory) {
     for (const DeviceMemory& device : inspection.memory->devices) {
@@ -160,6 +182,19 @@ void print_json(const Model& model, const Inspection& inspection) {
     }
   }
   std::cout << json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
+}
+
+/// Each node on each device: whether and by what it runs, and what that would cost.
+void print_can_run(const Inspection& inspection) {
+  Table table({"device", "node", "operator", "output", "runs", "kernel or reason", ">estimate"});
+  for (const DeviceView& view : inspection.devices) {
+    for (const CanRunRow& row : view.rows) {
+      const double seconds = row.verdict.seconds;
+      table.add({view.id, row.node, row.op, row.type, name_of(row.verdict.tier), row.verdict.reason,
+                 seconds > 0 ? fmt::format("{:.1f} us", 1e6 * seconds) : "-"});
+    }
+  }
+  table.print(std::cout);
 }
 
 void print_text(const Model& model, const Inspection& inspection) {
@@ -207,12 +242,19 @@ Command add_inspect(CLI::App& app) {
   sub->add_option("model", command->model, "Model file: .onnx, .naru or text")->required();
   command->device.add_to(*sub);
   command->input.add_to(*sub);
+  sub->add_flag("--can-run", command->can_run, "Print for each node and device whether and by which kernel it runs, at what cost");
   sub->add_flag("--json", command->json, "Print JSON");
   return [command] {
     Engine engine(command->device.engine_options());
     const Model model = engine.load(command->model);
     const Inspection inspection = inspect(engine, model, *command);
-    command->json ? print_json(model, inspection) : print_text(model, inspection);
+    if (command->json) {
+      print_json(model, inspection);
+    } else if (command->can_run) {
+      print_can_run(inspection);
+    } else {
+      print_text(model, inspection);
+    }
     return kDone;
   };
 }
