@@ -90,6 +90,7 @@ class CpuDevice final : public Device {
     const TeamSize team(threads_);
     Widened widened = widen(std::move(fragment), widened_);
     Plan plan = Lowering(*widened.graph, packed_, {.exact = exact_}).run();
+    end_team();  // the workers have their own
     return std::make_shared<CpuExecutable>(std::move(widened), std::move(plan), streams_);
   }
 
