@@ -86,11 +86,10 @@ class CpuDevice final : public Device {
   }
 
   std::shared_ptr<const Executable> compile(std::shared_ptr<const Graph> fragment) override {
-    // Primitives split their work for the team that will run them.
+    // Primitives split their work for the team that will run them, which is a worker's and not this one.
     const TeamSize team(threads_);
     Widened widened = widen(std::move(fragment), widened_);
     Plan plan = Lowering(*widened.graph, packed_, {.exact = exact_}).run();
-    end_team();  // the workers have their own
     return std::make_shared<CpuExecutable>(std::move(widened), std::move(plan), streams_);
   }
 

@@ -61,10 +61,13 @@ NARU_UNWATCHED void run_on_team(int threads, void (*call)(const void* context, i
   region.end();
 }
 
-void end_team() { omp_pause_resource(omp_pause_soft, omp_get_initial_device()); }
-
 void set_team_size(int threads) { omp_set_num_threads(threads); }
 
 TeamSize::TeamSize(int threads) : previous_(omp_get_max_threads()) { set_team_size(threads); }
+
+TeamSize::~TeamSize() {
+  omp_pause_resource(omp_pause_soft, omp_get_initial_device());
+  set_team_size(previous_);
+}
 
 }  // namespace naru::cpu

@@ -68,18 +68,16 @@ void parallel_claims(std::int64_t total, std::int64_t grain, double cost, const 
   });
 }
 
-/// Ends the threads of the OpenMP team that the calling thread started. While teams have more threads than there
-/// are cores, libgomp lets all of them sleep at once where they wait, which costs more than a small layer.
-void end_team();
-
 /// Sets the size of the OpenMP teams that the calling thread starts.
 void set_team_size(int threads);
 
-/// The same for a scope.
+/// The same for a scope, at whose end the threads of the calling thread's team end, too: while teams have more
+/// threads than there are cores, libgomp lets all of them sleep at once where they wait, which costs more than a
+/// small layer.
 class TeamSize {
  public:
   explicit TeamSize(int threads);
-  ~TeamSize() { set_team_size(previous_); }
+  ~TeamSize();
   TeamSize(const TeamSize&) = delete;
   TeamSize& operator=(const TeamSize&) = delete;
 

@@ -14,6 +14,7 @@ namespace naru::cpu {
 inline constexpr int kWinogradOutput = 4;  ///< rows and columns of outputs of a tile
 inline constexpr int kWinogradInput = 6;   ///< and of its inputs
 inline constexpr int kWinogradPlanes = kWinogradInput * kWinogradInput;
+inline constexpr int kWinogradMostColumns = 32;  ///< of any table below
 
 struct WinogradLoops {
   const char* name;

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "backends/cpu/winograd/loops.h"
+
 namespace naru::cpu {
 
 /// Filters [filters, channels, 3, 3] become [panel][plane][channel][column], in panels of `columns` filters, the
@@ -10,11 +12,10 @@ namespace naru::cpu {
 struct WinogradPacking {
   std::int64_t filters = 0, channels = 0;
   int columns = 0;
-  static constexpr std::int64_t kPlanes = 36;
   bool operator==(const WinogradPacking&) const = default;
 
   std::int64_t panels() const { return (filters + columns - 1) / columns; }
-  std::int64_t panel_floats() const { return kPlanes * channels * columns; }
+  std::int64_t panel_floats() const { return kWinogradPlanes * channels * columns; }
   /// @throws Error InvalidModel on overflow.
   std::int64_t packed_bytes() const;
   void pack(const float* filters, float* packed) const;

@@ -1,18 +1,15 @@
-// WinogradPacking: G g G' in f64, filter by filter.
+// WinogradPacking: G g G' in f64, the filters of a panel side by side.
 #include "backends/cpu/winograd/packing.h"
 
 #include <algorithm>
 #include <array>
 
 #include "backends/cpu/parallel.h"
-#include "backends/cpu/winograd/loops.h"
 #include "graph/checked.h"
 #include "graph/fail.h"
 
 namespace naru::cpu {
 namespace {
-
-constexpr int kMaxColumns = 32;
 
 /// G, rows scaled so that B and A stay simple: see loops.h.
 using Filter = std::array<std::array<double, 3>, kWinogradInput>;
@@ -29,7 +26,7 @@ Filter filter_transform() {
 
 /// G g G' of one channel of `columns` filters side by side: value p of filter f goes to packed[p * stride + f].
 void transform_filters(const Filter& rule, const float* const* g, int columns, float* packed, std::int64_t stride) {
-  double taps[9][kMaxColumns], half[kWinogradInput][3][kMaxColumns];
+  double taps[9][kWinogradMostColumns], half[kWinogradInput][3][kWinogradMostColumns];
   for (int f = 0; f < columns; ++f) {
     for (int k = 0; k < 9; ++k) taps[k][f] = g[f][k];
   }
@@ -53,17 +50,17 @@ void transform_filters(const Filter& rule, const float* const* g, int columns, f
 }  // namespace
 
 std::int64_t WinogradPacking::packed_bytes() const {
-  return checked_mul(checked_mul(panels(), checked_mul(kPlanes * columns, channels)), std::int64_t{sizeof(float)});
+  return checked_mul(checked_mul(panels(), checked_mul(kWinogradPlanes * columns, channels)), std::int64_t{sizeof(float)});
 }
 
 void WinogradPacking::pack(const float* from, float* packed) const {
-  NARU_CHECK(columns <= kMaxColumns, "a panel of too many filters");
+  NARU_CHECK(columns <= kWinogradMostColumns, "a panel of too many filters");
   const Filter rule = filter_transform();
   constexpr float kNothing[9] = {};
   parallel_ranges(panels(), static_cast<double>(channels) * columns * 30, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t panel = begin; panel < end; ++panel) {
       for (std::int64_t c = 0; c < channels; ++c) {
-        const float* taps[kMaxColumns];
+        const float* taps[kWinogradMostColumns];
         for (int f = 0; f < columns; ++f) {
           const std::int64_t filter = panel * columns + f;
           taps[f] = filter < filters ? from + (filter * channels + c) * 9 : kNothing;

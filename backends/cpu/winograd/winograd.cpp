@@ -125,7 +125,7 @@ struct WinogradConvolution::Run {
   void transform_out(std::int64_t index, const float* from, std::int64_t plane, std::int64_t first, std::int64_t count) const {
     const WinogradSizes& s = self.sizes_;
     const Tile tile = tile_at(index);
-    alignas(64) float outputs[kWinogradOutput * kWinogradOutput * kChunkPanels * 32];
+    alignas(64) float outputs[kWinogradOutput * kWinogradOutput * kChunkPanels * kWinogradMostColumns];
     self.loops_->transform_output(from, plane, count, bias == nullptr ? nullptr : bias + first, outputs);
     for (int i = 0; i < kWinogradOutput && tile.row + i < s.out_height; ++i) {
       for (int j = 0; j < kWinogradOutput && tile.column + j < s.out_width; ++j) {
